@@ -1,0 +1,1 @@
+"""The pipeline: plans, models, drivers, executors, records, metrics and the results table."""
