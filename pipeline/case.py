@@ -1,0 +1,195 @@
+"""A case: model x circuit x direction x conditions x seed x clock, one thing to run; and what it resolves to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envs import circuit as circuits
+from envs import conditions as condition_sets
+from envs.errors import InputError
+from pipeline import manifest, plan, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from envs.circuit import Circuit
+    from envs.conditions import Conditions
+    from envs.progress import Limits
+    from pipeline.manifest import ModelRow
+    from pipeline.plan import Plan, Scope
+    from pipeline.record import CaseFacts
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to run, in words.
+
+    Attributes:
+        model: a name in the manifest.
+        circuit: a name, or the path of a circuit file.
+        direction: ``forward`` or ``reverse``.
+        conditions: the name of a set of conditions.
+        seed: draws the conditions.
+        clock: ``lockstep``.
+    """
+
+    model: str
+    circuit: str
+    direction: str = "forward"
+    conditions: str = "nominal"
+    seed: int = 0
+    clock: str = "lockstep"
+
+    def __str__(self) -> str:
+        """Short, for progress lines and messages."""
+        return f"{self.model} {Path(self.circuit).stem} {self.direction} {self.conditions} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Track:
+    """A circuit and the text it was read from, which is what a job carries.
+
+    Attributes:
+        circuit: as driven forward.
+        text: the circuit file.
+    """
+
+    circuit: Circuit
+    text: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A case with everything that decides its driving, apart from code.
+
+    Attributes:
+        case: in words.
+        row: the model.
+        track: the circuit and its text.
+        conditions: what was drawn.
+        limits: of the judge.
+    """
+
+    case: Case
+    row: ModelRow
+    track: Track
+    conditions: Conditions
+    limits: Limits
+
+    @cached_property
+    def facts(self) -> CaseFacts:
+        """What the record keeps of the case."""
+        circuit = self.track.circuit
+        return {
+            "model": self.case.model,
+            "circuit": circuit.name,
+            "circuit_digest": circuit.digest,
+            "lap_m": circuit.length,
+            "width_m": circuit.width,
+            "direction": "reverse" if self.case.direction == "reverse" else "forward",
+            "conditions": self.case.conditions,
+            "conditions_drawn": self.conditions.to_dict(),
+            "seed": self.case.seed,
+            "clock": self.case.clock,
+            "limits": asdict(self.limits),
+        }
+
+    def job_case(self, key: str) -> dict[str, Any]:
+        """What the world's job says of this case."""
+        return {
+            "key": key,
+            "circuit_toml": self.track.text,
+            "circuit_name": self.track.circuit.name,
+            "direction": self.case.direction,
+            "conditions": self.conditions.to_dict(),
+            "limits": asdict(self.limits),
+            "clock": self.case.clock,
+        }
+
+
+class Resolver:
+    """Resolves cases, reading each circuit once."""
+
+    def __init__(self, rows: Sequence[ModelRow], limits: Limits) -> None:
+        self._rows = {row.name: row for row in rows}
+        self._limits = limits
+        self._tracks: dict[str, Track] = {}
+
+    def resolve(self, case: Case) -> Resolved:
+        """`case` with its model, circuit, conditions and limits.
+
+        Raises:
+            InputError: a circuit file is wrong.
+        """
+        track = self._track(case.circuit)
+        drawn = condition_sets.draw(case.conditions, case.seed, track.circuit.name, case.direction)
+        return Resolved(case, self._rows[case.model], track, drawn, self._limits)
+
+    def _track(self, name_or_path: str) -> Track:
+        if name_or_path not in self._tracks:
+            track = load_track(name_or_path)
+            for other in self._tracks.values():
+                if other.circuit.name == track.circuit.name:
+                    raise InputError(f"{name_or_path}: another circuit is called {track.circuit.name!r}; rename the file")
+            self._tracks[name_or_path] = track
+        return self._tracks[name_or_path]
+
+
+def load_track(name_or_path: str) -> Track:
+    """The circuit of that name or in that file, with its text.
+
+    Raises:
+        InputError: it is not there or no good circuit.
+    """
+    circuit = circuits.load(name_or_path)
+    path = circuits.FOLDER / f"{name_or_path}.toml" if name_or_path in circuits.names() else Path(name_or_path)
+    return Track(circuit, path.read_text(encoding="utf-8"))
+
+
+def expand(wanted: Plan, rows: Sequence[ModelRow], only: Sequence[str] = ()) -> tuple[Case, ...]:
+    """The plan's cases in the order they are driven: ranked models as the manifest lists them, then calibrators.
+
+    `only` narrows the ranked models; calibrators are driven in any case, as without them nothing can be believed.
+
+    Raises:
+        InputError: the plan or `only` names a model that is not in the manifest.
+    """
+    calibrators = [row for row in rows if row.calibrator]
+    ranked = _ranked(wanted, rows, only)
+    cases: list[Case] = []
+    for row in ranked:
+        cases.extend(_cases(row, wanted.scope, wanted.clock))
+    for row in calibrators:
+        cases.extend(_cases(row, wanted.calibrators.get(row.name, wanted.scope), wanted.clock))
+    return tuple(cases)
+
+
+def _ranked(wanted: Plan, rows: Sequence[ModelRow], only: Sequence[str]) -> list[ModelRow]:
+    if wanted.models == (plan.ALL,):
+        ranked = [row for row in rows if not row.calibrator]
+    else:
+        known = [row.name for row in rows]
+        for name in wanted.models:
+            if name not in known:
+                raise InputError(
+                    f"{wanted.path}: models lists {name!r}, which is not in the manifest; {settings.nearest(name, known)}"
+                )
+        ranked = [row for row in rows if row.name in wanted.models and not row.calibrator]
+    if not only:
+        return ranked
+    chosen = [manifest.find(rows, name).name for name in only]
+    for name in chosen:
+        if name not in [row.name for row in ranked] and not manifest.find(rows, name).calibrator:
+            raise InputError(f"model {name!r} is not in the plan {wanted.name!r}; add it to the plan's models")
+    return [row for row in ranked if row.name in chosen]
+
+
+def _cases(row: ModelRow, scope: Scope, clock: str) -> Iterator[Case]:
+    for circuit in scope.circuits:
+        for direction in scope.directions:
+            for conditions in scope.conditions:
+                for seed in scope.seeds:
+                    yield Case(row.name, circuit, direction, conditions, seed, clock)
