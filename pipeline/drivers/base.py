@@ -1,0 +1,84 @@
+"""What a driver is: something that was loaded, says what it is, and answers a frame with a command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from envs.command import Command
+    from envs.world import TrueState
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a driver is started with besides its artifact.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        threads: how many threads the runtime may use, at least 1.
+        sha256: of the artifact as the manifest names it, 64 hex digits; None where there is no artifact.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the runtime itself says after loading, not what it was asked for.
+
+    Attributes:
+        runtime: its name.
+        runtime_version: its version.
+        device: where the loaded parameters lie.
+        precision: of the loaded parameters: ``fp32``, ``fp16``, ``bf16``, ``int8``, or ``none`` where there are none.
+        threads: how many it uses.
+        wants_state: whether it cannot answer without the true state.
+    """
+
+    runtime: str
+    runtime_version: str
+    device: str
+    precision: str
+    threads: int
+    wants_state: bool = False
+
+
+class Driver(Protocol):
+    """A loaded model, ready to drive."""
+
+    def report(self) -> Report:
+        """What runs, as the runtime reports it."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the last episode."""
+        ...
+
+    def command(self, frame: NDArray[np.uint8], state: TrueState | None) -> Command:
+        """The command for one frame, pre-processing included.
+
+        Args:
+            frame: (66, 200, 3) uint8 RGB, valid during this call alone.
+            state: the true state, given to the built-in oracle alone.
+        """
+        ...
+
+
+class Runtime(Protocol):
+    """A module of `pipeline.drivers.RUNTIMES`."""
+
+    def load(self, artifact: Path | None, options: Options) -> Driver:
+        """Load the model in `artifact`.
+
+        Raises:
+            InputError: the artifact is missing, damaged or refused, or the options ask for what is not there.
+        """
+        ...

@@ -1,0 +1,390 @@
+"""What the world and a driver say to each other over a Unix stream socket; docs/protocol.md is its full description.
+
+A message is a 4-byte big-endian length and then that many bytes, the first of which is the message's type. Each whole
+message has one monotonic deadline, so that half a message cannot hang the judge. Never pickle: a hello in JSON, packed
+fields of fixed size after it. Integers and floats are big-endian.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import socket
+import struct
+import sys
+import termios
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from envs.command import Command
+from envs.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+VERSION = 1
+MAX_BODY = 1 << 20
+"""The longest body of a message [bytes]."""
+MAX_HELLO = 4096
+"""The longest hello [bytes]: it is read before anything is known of the driver."""
+MAX_TEXT = 200
+"""The longest text in a hello [characters]."""
+MAX_SOCKET_PATH = 107
+"""What fits in ``sockaddr_un`` on Linux beside its closing zero [bytes]."""
+FRAME_SHAPE = (66, 200, 3)
+FRAME_BYTES = 66 * 200 * 3
+
+_LENGTH = struct.Struct(">I")
+_EPISODE = struct.Struct(">cI")
+_FRAME_HEAD = struct.Struct(">cIQH")
+_COMMAND = struct.Struct(">cQQff")
+COMMAND_BYTES = _COMMAND.size
+
+
+class ProtocolError(Exception):
+    """The other side broke the protocol; the text is the one-line reason."""
+
+
+class ClosedError(ProtocolError):
+    """The other side closed the connection."""
+
+
+class DeadlineError(Exception):
+    """A whole message did not come, or could not be sent, before its deadline; the text is the one-line reason."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a driver says of itself after loading: claims, all of them.
+
+    Attributes:
+        model: the row of the manifest it runs.
+        runtime: the framework that runs it, by its own name.
+        runtime_version: that framework's version, as the framework reports it.
+        device: where the loaded parameters lie.
+        precision: of the loaded parameters, such as ``fp32``.
+        threads: the threads that the runtime uses.
+        wants_state: whether it asks for the true state; granted to the built-in oracle alone.
+    """
+
+    model: str
+    runtime: str
+    runtime_version: str
+    device: str
+    precision: str
+    threads: int
+    wants_state: bool = False
+
+    def body(self) -> bytes:
+        """The message that says it."""
+        return b"H" + json.dumps({"protocol": VERSION, **asdict(self)}).encode()
+
+
+class Frame(NamedTuple):
+    """One question of the world.
+
+    Attributes:
+        step: the control step of the episode, from 0.
+        nonce: random; the answer must carry it.
+        state: the packed true state, empty unless granted.
+        pixels: (66, 200, 3) uint8 RGB; a view into the channel's buffer, valid until the next message is received.
+    """
+
+    step: int
+    nonce: int
+    state: bytes
+    pixels: NDArray[np.uint8]
+
+
+class Answer(NamedTuple):
+    """A driver's answer to a frame: the command, and how long it says that its inference took [ns]."""
+
+    nonce: int
+    inference_ns: int
+    command: Command
+
+
+def parse_hello(body: memoryview) -> Hello:
+    """The hello in `body`.
+
+    Raises:
+        ProtocolError: it is no hello, no JSON, of another protocol version, or lacks or misuses a field.
+    """
+    expect(body, b"H", "a hello")
+    if len(body) > MAX_HELLO:
+        raise ProtocolError(f"its hello has {len(body)} bytes; at most {MAX_HELLO} are allowed")
+    try:
+        said = json.loads(bytes(body[1:]))
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"its hello is no JSON: {bytes(body[1:41])!r}") from error
+    if not isinstance(said, dict):
+        raise ProtocolError(f"its hello is no JSON object but a {type(said).__name__}")
+    if said.get("protocol") != VERSION or isinstance(said["protocol"], bool):
+        raise ProtocolError(f"it speaks protocol version {said.get('protocol')!r}; this world speaks {VERSION}")
+    claims: dict[str, Any] = {}
+    for field in fields(Hello):
+        if field.name not in said:
+            raise ProtocolError(f"its hello lacks {field.name!r}")
+        claims[field.name] = _claim(field.name, str(field.type), said[field.name])
+    return Hello(**claims)
+
+
+def _claim(name: str, kind: str, value: object) -> str | int | bool:
+    """`value` if it is of the kind that the field `name` of a hello has."""
+    if kind == "bool" and isinstance(value, bool):
+        return value
+    if kind == "int" and isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 4096:
+        return value
+    if kind == "str" and isinstance(value, str) and 0 < len(value) <= MAX_TEXT and value.isprintable():
+        return value
+    raise ProtocolError(f"its hello says {name} = {repr(value)[:60]}, which is not allowed there")
+
+
+def reset_body(episode: int) -> bytes:
+    """The world's order to make ready for `episode`."""
+    return _EPISODE.pack(b"R", episode)
+
+
+def ready_body(episode: int) -> bytes:
+    """The driver's answer to a reset."""
+    return _EPISODE.pack(b"Y", episode)
+
+
+def parse_reset(body: memoryview) -> int:
+    """The episode that a reset announces.
+
+    Raises:
+        ProtocolError: `body` is no reset.
+    """
+    return _episode(body, b"R", "a reset")
+
+
+def parse_ready(body: memoryview, episode: int) -> None:
+    """Check that `body` says that the driver is ready for `episode`.
+
+    Raises:
+        ProtocolError: it does not.
+    """
+    ready = _episode(body, b"Y", "a ready")
+    if ready != episode:
+        raise ProtocolError(f"it is ready for episode {ready}; it was asked for episode {episode}")
+
+
+def _episode(body: memoryview, kind: bytes, name: str) -> int:
+    expect(body, kind, name)
+    if len(body) != _EPISODE.size:
+        raise ProtocolError(f"{name} has {_EPISODE.size} bytes; it sent {len(body)}")
+    _, episode = _EPISODE.unpack(body)
+    return int(episode)
+
+
+def frame_head(step: int, nonce: int, state: bytes) -> bytes:
+    """All of a frame message before its pixels."""
+    return _FRAME_HEAD.pack(b"F", step, nonce, len(state)) + state
+
+
+def parse_frame(body: memoryview) -> Frame:
+    """The frame in `body`, its pixels not copied.
+
+    Raises:
+        ProtocolError: it is no frame, or not of a frame's length.
+    """
+    expect(body, b"F", "a frame")
+    if len(body) < _FRAME_HEAD.size:
+        raise ProtocolError(f"a frame has at least {_FRAME_HEAD.size} bytes; it sent {len(body)}")
+    _, step, nonce, state_bytes = _FRAME_HEAD.unpack_from(body)
+    start = _FRAME_HEAD.size + state_bytes
+    if len(body) != start + FRAME_BYTES:
+        raise ProtocolError(f"this frame has {start + FRAME_BYTES} bytes by its head; it sent {len(body)}")
+    pixels = np.frombuffer(body, np.uint8, FRAME_BYTES, start).reshape(FRAME_SHAPE)
+    return Frame(step, nonce, bytes(body[_FRAME_HEAD.size : start]), pixels)
+
+
+def command_body(answer: Answer) -> bytes:
+    """The driver's answer as a message; values beyond a float32 become infinite, for the world to refuse."""
+    speed, steering = (_float32(value) for value in answer.command)
+    return _COMMAND.pack(b"C", answer.nonce, answer.inference_ns, speed, steering)
+
+
+def _float32(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) > 3.4e38 and math.isfinite(value) else value
+
+
+def parse_command(body: memoryview, nonce: int) -> Answer:
+    """The answer in `body` to the frame that carried `nonce`.
+
+    Raises:
+        ProtocolError: it is no command, has another length or nonce, or a value that is NaN or not in [-1, 1].
+    """
+    expect(body, b"C", "a command")
+    if len(body) != COMMAND_BYTES:
+        raise ProtocolError(f"a command has {COMMAND_BYTES} bytes (two numbers); it sent {len(body)}")
+    _, echoed, inference_ns, speed, steering = _COMMAND.unpack(body)
+    if echoed != nonce:
+        raise ProtocolError("its command carries another nonce than the frame it was asked about")
+    if not (-1.0 <= speed <= 1.0 and -1.0 <= steering <= 1.0):  # False for NaN too
+        raise ProtocolError(f"its command is not in [-1, 1]: speed {speed:g}, steering {steering:g}")
+    return Answer(nonce, inference_ns, Command(speed, steering))
+
+
+END_BODY = b"E"
+
+
+def kind_of(body: memoryview) -> bytes:
+    """The type of a message: its first byte."""
+    return bytes(body[:1])
+
+
+def expect(body: memoryview, kind: bytes, name: str) -> None:
+    """Check that `body` is a message of type `kind`.
+
+    Raises:
+        ProtocolError: it is of another type.
+    """
+    if kind_of(body) != kind:
+        raise ProtocolError(f"it sent a message of type {kind_of(body)!r} where {name} ({kind!r}) was due")
+
+
+class Channel:
+    """One end of the connection: whole messages out and in, each before its deadline.
+
+    The buffer is made once and reused: a received message is valid until the next one is received.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._buffer = bytearray(_LENGTH.size + MAX_BODY)
+        self._view = memoryview(self._buffer)
+        self._filled = 0
+        self._taken = 0
+        self._count = bytearray(4)
+
+    def send(self, *parts: bytes | memoryview, timeout_s: float) -> None:
+        """Send one message whose body is `parts` in a row.
+
+        Raises:
+            DeadlineError: it could not be sent in time, because the other side does not read.
+            ClosedError: the other side closed the connection.
+        """
+        deadline = time.monotonic() + timeout_s
+        total = sum(len(part) for part in parts)
+        self._socket.settimeout(timeout_s)
+        try:
+            sent = self._socket.sendmsg([_LENGTH.pack(total), *parts])
+            if sent < _LENGTH.size + total:
+                self._send_rest(b"".join([_LENGTH.pack(total), *parts])[sent:], deadline)
+        except TimeoutError:
+            raise DeadlineError(f"it did not take a message of {total} bytes within {timeout_s:g} s") from None
+        except (BrokenPipeError, ConnectionResetError):
+            raise ClosedError("it closed the connection") from None
+
+    def _send_rest(self, rest: bytes, deadline: float) -> None:
+        while rest:
+            self._socket.settimeout(_left(deadline))
+            rest = rest[self._socket.send(rest) :]
+
+    def receive(self, *, timeout_s: float) -> memoryview:
+        """The body of the next message, never empty.
+
+        Raises:
+            DeadlineError: it was not here, whole, in time.
+            ClosedError: the other side closed the connection.
+            ProtocolError: its length is 0 or more than `MAX_BODY`.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._drop_taken()
+        self._socket.settimeout(timeout_s)
+        self._fill(_LENGTH.size, deadline, timeout_s)
+        (length,) = _LENGTH.unpack_from(self._buffer)
+        if not 1 <= length <= MAX_BODY:
+            raise ProtocolError(f"it sent a message of {length} bytes; 1 to {MAX_BODY} are allowed")
+        end = _LENGTH.size + length
+        self._fill(end, deadline, timeout_s)
+        self._taken = end
+        return self._view[_LENGTH.size : end]
+
+    def _drop_taken(self) -> None:
+        """Move what came after the last message to the buffer's start."""
+        rest = self._filled - self._taken
+        if rest and self._taken:
+            self._buffer[:rest] = bytes(self._view[self._taken : self._filled])
+        self._filled, self._taken = rest, 0
+
+    def _fill(self, size: int, deadline: float, timeout_s: float) -> None:
+        """Wait until `size` bytes are in the buffer; take more where more has come, to save a call."""
+        while self._filled < size:
+            try:
+                if self._filled:
+                    self._socket.settimeout(_left(deadline))
+                got = self._socket.recv_into(self._view[self._filled :])
+            except TimeoutError:
+                part = f"only {self._filled} bytes of a message" if self._filled else "nothing"
+                raise DeadlineError(f"it sent {part} within {timeout_s:g} s") from None
+            except ConnectionResetError:
+                got = 0
+            if got == 0:
+                part = f" after {self._filled} bytes of a message" if self._filled else ""
+                raise ClosedError(f"it closed the connection{part}")
+            self._filled += got
+
+    def waiting(self) -> int:
+        """How many bytes have come that no `receive` has returned yet; never blocks."""
+        fcntl.ioctl(self._socket, termios.FIONREAD, self._count)
+        return self._filled - self._taken + int.from_bytes(self._count, sys.byteorder)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+
+def _left(deadline: float) -> float:
+    """Time until `deadline` [s].
+
+    Raises:
+        TimeoutError: it has passed; a timeout of 0 would mean to Python that the socket does not block.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0.0:
+        raise TimeoutError
+    return left
+
+
+def check_socket_path(path: Path) -> None:
+    """Check that `path` fits in a Unix socket's address.
+
+    Raises:
+        InputError: it is too long.
+    """
+    length = len(os.fsencode(path))
+    if length > MAX_SOCKET_PATH:
+        raise InputError(
+            f"the socket's path has {length} bytes, and Linux allows {MAX_SOCKET_PATH}: {path}; use a shorter folder"
+        )
+
+
+def listen(path: Path) -> socket.socket:
+    """A socket that listens at `path`, which owner and group alone may use.
+
+    Raises:
+        InputError: the path is too long, exists already, or its folder is not there.
+    """
+    check_socket_path(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The mask is the process's, but the world has no second thread that could make a file meanwhile.
+    mask = os.umask(0o117)
+    try:
+        listener.bind(os.fspath(path))
+    except OSError as error:
+        listener.close()
+        raise InputError(f"cannot listen at {path}: {error.strerror}") from error
+    finally:
+        os.umask(mask)
+    listener.listen(1)
+    return listener
