@@ -1,0 +1,140 @@
+"""The key of a record: a hash of all that decides the driving, so that a changed model is never served an old result.
+
+In the key: the artifact's bytes and what the manifest says of how it runs, the source of the world's and the driver's
+side, the lock and the base of both images, the circuit and the conditions as resolved, limits, seed, clock, threads and
+device. Not in it: commit, host, executor, time; the record's provenance keeps those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envs.errors import InputError
+from pipeline.drivers import RUNTIMES
+from pipeline.manifest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pipeline.case import Resolved
+    from pipeline.manifest import ModelRow
+
+VERSION = 1
+"""Rises when the meaning of the key's parts changes."""
+
+WORLD_SOURCES = (
+    "envs/**/*.py",
+    "envs/**/*.urdf",
+    "pipeline/__init__.py",
+    "pipeline/protocol.py",
+    "pipeline/world.py",
+    "pipeline/episode.py",
+)
+"""The code of the world's side. The data files of `envs/` are in the key as resolved: circuit and drawn conditions."""
+
+DRIVER_SOURCES = (
+    "envs/__init__.py",
+    "envs/command.py",
+    "envs/errors.py",
+    "pipeline/__init__.py",
+    "pipeline/protocol.py",
+    "pipeline/drivers/*.py",
+)
+"""The code of every driver's side, less the modules of the runtimes that it does not run."""
+
+RUNTIME_SOURCES = {
+    "torch": ("pipeline/networks.py",),
+    "centreline": ("envs/expert.py",),
+    "sleep": ("envs/expert.py",),
+}
+"""What a runtime's own module needs beside that."""
+
+LOCKS = {
+    "world": "docker/world/requirements.lock",
+    "torch-cpu": "docker/torch/cpu.lock",
+    "torch-cuda": "docker/torch/cuda.lock",
+}
+PINS = "docker/pins.toml"
+
+
+class Keys:
+    """Makes keys, reading each file once."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._files: dict[Path, str] = {}
+        self._drivers: dict[tuple[str, str], dict[str, Any]] = {}
+        self._world: dict[str, Any] = {
+            "source": self._digest(self._matching(WORLD_SOURCES)),
+            "lock": self._file(root / LOCKS["world"]),
+            "base": self._base(),
+        }
+
+    def of(self, resolved: Resolved) -> str:
+        """The key of a resolved case, 64 hex digits.
+
+        Raises:
+            InputError: a lock or the pins are missing.
+        """
+        text = json.dumps(self.parts(resolved), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def parts(self, resolved: Resolved) -> dict[str, Any]:
+        """All that the key is made of, by name; JSON-safe."""
+        row, case = resolved.row, resolved.case
+        return {
+            "version": VERSION,
+            "model": {
+                "name": row.name,
+                "runtime": row.runtime,
+                "artifact": row.sha256,
+                "precision": row.precision,
+                "device": row.device,
+                "threads": row.threads,
+            },
+            "driver": self._driver(row),
+            "world": self._world,
+            "circuit": {"name": resolved.track.circuit.name, "digest": resolved.track.circuit.digest},
+            "direction": case.direction,
+            "conditions": {"name": case.conditions, "drawn": resolved.conditions.to_dict()},
+            "limits": asdict(resolved.limits),
+            "seed": case.seed,
+            "clock": {"name": case.clock, "profile": None},
+        }
+
+    def _driver(self, row: ModelRow) -> dict[str, Any]:
+        known = self._drivers.get((row.runtime, row.role))
+        if known is None:
+            others = {module.replace(".", "/") + ".py" for name, module in RUNTIMES.items() if name != row.runtime}
+            sources = self._matching((*DRIVER_SOURCES, *RUNTIME_SOURCES.get(row.runtime, ())))
+            own = [path for path in sources if path.relative_to(self._root).as_posix() not in others]
+            known = {"source": self._digest(own), "lock": self._file(self._root / LOCKS[row.role]), "base": self._base()}
+            self._drivers[row.runtime, row.role] = known
+        return known
+
+    def _base(self) -> dict[str, Any]:
+        path = self._root / PINS
+        self._file(path)
+        base: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["base"]
+        return base
+
+    def _matching(self, patterns: Iterable[str]) -> list[Path]:
+        return sorted({path for pattern in patterns for path in self._root.glob(pattern)})
+
+    def _digest(self, paths: Iterable[Path]) -> str:
+        """One sha256 over names and contents of the files."""
+        lines = [f"{self._file(path)}  {path.relative_to(self._root).as_posix()}\n" for path in paths]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def _file(self, path: Path) -> str:
+        if path not in self._files:
+            try:
+                self._files[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise InputError(f"{path}: cannot be read: {error.strerror}; restore it from the repository") from error
+        return self._files[path]
