@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.metrics.facts import finite
 from pipeline.metrics.value import Value, missing
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 Facts = Mapping[str, Any]
-"""A row of the manifest as `pipeline.manifest.ModelRow.to_dict` gives it, with ``size_bytes`` of the saved file [byte]."""
+"""A row of the manifest by `pipeline.manifest.ModelRow.to_dict`; ``size_bytes`` is of the saved file [byte]."""
 
 BYTES_PER_MEGABYTE = 1e6
 

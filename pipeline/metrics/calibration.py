@@ -38,12 +38,12 @@ def verdict(runtime: str, records: Sequence[Record]) -> Verdict:
     must = COMPLETES_ALL[runtime]
     tally = counts(records)
     if tally.counted == 0:
-        return Verdict(None, "did not drive" if not tally.harness_errors else "harness errors only")
+        return Verdict(good=None, text="did not drive" if not tally.harness_errors else "harness errors only")
     if tally.completed == (tally.counted if must else 0):
-        return Verdict(True, "as expected")
+        return Verdict(good=True, text="as expected")
     wanted = "every case" if must else "no case"
     ended = ", ".join(f"{n} {name}" for name, n in (("completed", tally.completed), *tally.failures) if n)
-    return Verdict(False, f"wrong: must complete {wanted}, but {ended}")
+    return Verdict(good=False, text=f"wrong: must complete {wanted}, but {ended}")
 
 
 def invalid(runtimes: Mapping[str, str], records_by_model: Mapping[str, Sequence[Record]]) -> tuple[str, ...]:

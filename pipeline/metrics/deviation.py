@@ -45,7 +45,7 @@ def largest(records: Sequence[Record]) -> Value:
 def score(records: Sequence[Record]) -> Value:
     """Deviation score: mean of 1000**abs(offset) over all metres [1]; 1 is perfect, 4.61 is about 0.22 m.
 
-    The number that the tables of BehaviorMetrics print as "position deviation MAE", kept for comparison with them. It is
+    The number that the tables of BehaviorMetrics print as "position deviation MAE", kept to compare with them. It is
     formed as ``10**(3 max) * mean(10**(3 (abs(offset) - max)))``, so no term overflows; where the mean itself is beyond
     a 64-bit float (an offset above about 100 m) there is no value, and the reason gives its power of ten.
     """

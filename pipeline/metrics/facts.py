@@ -1,7 +1,7 @@
 """Reading the facts of a record: the one place that knows how a record is laid out.
 
-A record is the JSON object of one episode, as `pipeline.record.Record` describes it. Facts that an outcome does not have
-are absent or null; these readers return None for them, never zero.
+A record is the JSON object of one episode, as `pipeline.record.Record` describes it. Facts that an outcome does not
+have are absent or null; these readers return None for them, never zero.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def counted(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def absolute_offsets(record: Record) -> npt.NDArray[np.float64]:
-    """Absolute lateral offset at each whole metre of new centreline distance before the outcome, (n,) [m]; n may be 0."""
+    """Absolute offset at each whole metre of new centreline distance before the outcome, (n,) [m]; n may be 0."""
     path = fact(record, "path")
     offsets = path.get("offset") if isinstance(path, Mapping) else None
     return np.abs(np.asarray(offsets if offsets is not None else [], dtype=np.float64))

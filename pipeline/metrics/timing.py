@@ -6,13 +6,11 @@ blocks interleaved with the FP32 eager baseline.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.metrics.facts import finite
 from pipeline.metrics.value import Value, missing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Entry = Mapping[str, Any]
 
@@ -43,7 +41,7 @@ def inference_p99(entry: Entry) -> Value:
 
 
 def iteration_frequency(entry: Entry) -> Value:
-    """Brain iteration frequency RT: 1 / mean time from frame to command as the world saw it, round trip included [Hz]."""
+    """Brain iteration frequency RT: 1 / mean round trip from frame to command as the world saw it [Hz]."""
     mean = _summary(entry, "round_trip", "mean_s")
     if mean.value is None:
         return mean
