@@ -49,40 +49,27 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Track:
-    """A circuit and the text it was read from, which is what a job carries.
-
-    Attributes:
-        circuit: as driven forward.
-        text: the circuit file.
-    """
-
-    circuit: Circuit
-    text: str
-
-
-@dataclass(frozen=True)
 class Resolved:
     """A case with everything that decides its driving, apart from code.
 
     Attributes:
         case: in words.
         row: the model.
-        track: the circuit and its text.
+        circuit: as read, forward.
         conditions: what was drawn.
         limits: of the judge.
     """
 
     case: Case
     row: ModelRow
-    track: Track
+    circuit: Circuit
     conditions: Conditions
     limits: Limits
 
     @cached_property
     def facts(self) -> CaseFacts:
         """What the record keeps of the case."""
-        circuit = self.track.circuit
+        circuit = self.circuit
         return {
             "model": self.case.model,
             "circuit": circuit.name,
@@ -101,8 +88,8 @@ class Resolved:
         """What the world's job says of this case."""
         return {
             "key": key,
-            "circuit_toml": self.track.text,
-            "circuit_name": self.track.circuit.name,
+            "circuit_toml": self.circuit.source,
+            "circuit_name": self.circuit.name,
             "direction": self.case.direction,
             "conditions": self.conditions.to_dict(),
             "limits": asdict(self.limits),
@@ -116,37 +103,27 @@ class Resolver:
     def __init__(self, rows: Sequence[ModelRow], limits: Limits) -> None:
         self._rows = {row.name: row for row in rows}
         self._limits = limits
-        self._tracks: dict[str, Track] = {}
+        self._circuits: dict[str, Circuit] = {}
 
     def resolve(self, case: Case) -> Resolved:
         """`case` with its model, circuit, conditions and limits.
 
         Raises:
-            InputError: a circuit file is wrong.
+            InputError: a circuit file is wrong, or two circuits have one name.
         """
-        track = self._track(case.circuit)
-        drawn = condition_sets.draw(case.conditions, case.seed, track.circuit.name, case.direction)
-        return Resolved(case, self._rows[case.model], track, drawn, self._limits)
+        circuit = self._circuit(case.circuit)
+        drawn = condition_sets.draw(case.conditions, case.seed, circuit.name, case.direction)
+        return Resolved(case, self._rows[case.model], circuit, drawn, self._limits)
 
-    def _track(self, name_or_path: str) -> Track:
-        if name_or_path not in self._tracks:
-            track = load_track(name_or_path)
-            for other in self._tracks.values():
-                if other.circuit.name == track.circuit.name:
-                    raise InputError(f"{name_or_path}: another circuit is called {track.circuit.name!r}; rename the file")
-            self._tracks[name_or_path] = track
-        return self._tracks[name_or_path]
-
-
-def load_track(name_or_path: str) -> Track:
-    """The circuit of that name or in that file, with its text.
-
-    Raises:
-        InputError: it is not there or no good circuit.
-    """
-    circuit = circuits.load(name_or_path)
-    path = circuits.FOLDER / f"{name_or_path}.toml" if name_or_path in circuits.names() else Path(name_or_path)
-    return Track(circuit, path.read_text(encoding="utf-8"))
+    def _circuit(self, name_or_path: str) -> Circuit:
+        if name_or_path not in self._circuits:
+            circuit = circuits.load(name_or_path)
+            if circuit.name in [other.name for other in self._circuits.values()]:
+                raise InputError(
+                    f"{name_or_path}: another circuit of this plan is called {circuit.name!r}; rename the file"
+                )
+            self._circuits[name_or_path] = circuit
+        return self._circuits[name_or_path]
 
 
 def expand(wanted: Plan, rows: Sequence[ModelRow], only: Sequence[str] = ()) -> tuple[Case, ...]:
@@ -174,9 +151,8 @@ def _ranked(wanted: Plan, rows: Sequence[ModelRow], only: Sequence[str]) -> list
         known = [row.name for row in rows]
         for name in wanted.models:
             if name not in known:
-                raise InputError(
-                    f"{wanted.path}: models lists {name!r}, which is not in the manifest; {settings.nearest(name, known)}"
-                )
+                advice = settings.nearest(name, known)
+                raise InputError(f"{wanted.path}: models lists {name!r}, which is not in the manifest; {advice}")
         ranked = [row for row in rows if row.name in wanted.models and not row.calibrator]
     if not only:
         return ranked

@@ -11,7 +11,6 @@ import hashlib
 import json
 import tomllib
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envs.errors import InputError
@@ -20,6 +19,7 @@ from pipeline.manifest import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from pipeline.case import Resolved
     from pipeline.manifest import ModelRow
@@ -49,8 +49,7 @@ DRIVER_SOURCES = (
 
 RUNTIME_SOURCES = {
     "torch": ("pipeline/networks.py",),
-    "centreline": ("envs/expert.py",),
-    "sleep": ("envs/expert.py",),
+    "sleep": ("pipeline/drivers/centreline.py",),
 }
 """What a runtime's own module needs beside that."""
 
@@ -99,7 +98,7 @@ class Keys:
             },
             "driver": self._driver(row),
             "world": self._world,
-            "circuit": {"name": resolved.track.circuit.name, "digest": resolved.track.circuit.digest},
+            "circuit": {"name": resolved.circuit.name, "digest": resolved.circuit.digest},
             "direction": case.direction,
             "conditions": {"name": case.conditions, "drawn": resolved.conditions.to_dict()},
             "limits": asdict(resolved.limits),
@@ -111,9 +110,10 @@ class Keys:
         known = self._drivers.get((row.runtime, row.role))
         if known is None:
             others = {module.replace(".", "/") + ".py" for name, module in RUNTIMES.items() if name != row.runtime}
-            sources = self._matching((*DRIVER_SOURCES, *RUNTIME_SOURCES.get(row.runtime, ())))
-            own = [path for path in sources if path.relative_to(self._root).as_posix() not in others]
-            known = {"source": self._digest(own), "lock": self._file(self._root / LOCKS[row.role]), "base": self._base()}
+            shared = {path for path in self._matching(DRIVER_SOURCES) if self._name(path) not in others}
+            own = shared.union(self._matching(RUNTIME_SOURCES.get(row.runtime, ())))
+            lock = self._file(self._root / LOCKS[row.role])
+            known = {"source": self._digest(own), "lock": lock, "base": self._base()}
             self._drivers[row.runtime, row.role] = known
         return known
 
@@ -123,12 +123,15 @@ class Keys:
         base: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))["base"]
         return base
 
-    def _matching(self, patterns: Iterable[str]) -> list[Path]:
-        return sorted({path for pattern in patterns for path in self._root.glob(pattern)})
+    def _matching(self, patterns: Iterable[str]) -> set[Path]:
+        return {path for pattern in patterns for path in self._root.glob(pattern)}
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def _digest(self, paths: Iterable[Path]) -> str:
         """One sha256 over names and contents of the files."""
-        lines = [f"{self._file(path)}  {path.relative_to(self._root).as_posix()}\n" for path in paths]
+        lines = [f"{self._file(path)}  {self._name(path)}\n" for path in sorted(paths)]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def _file(self, path: Path) -> str:

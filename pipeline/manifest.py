@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envs.errors import InputError
 from pipeline import settings
-from pipeline.drivers import RUNTIME_ROLE, RUNTIMES
+from pipeline.drivers import RUNTIME_ROLE, RUNTIMES, artifact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,32 +164,25 @@ def problem_of(row: ModelRow) -> str | None:
     path = row.path
     if path is None:
         return None
+    refused = "pickles can run code and are refused: save it as safetensors"
     if path.suffix.lower() in PICKLE_SUFFIXES:
-        return f"{row.artifact} is a pickle by its name; pickles can run code and are refused: save it as safetensors"
+        return f"{row.artifact} is a pickle by its name; {refused}"
     if not path.is_file():
         return f"the artifact {path} is not there; make it with: {row.how}"
-    if _is_pickle(path):
-        return f"{row.artifact} holds a pickle; pickles can run code and are refused: save it as safetensors"
-    found = sha256_of(path)
-    if found != row.sha256:
-        return (
-            f"{row.artifact} has sha256 {found}, the manifest says {row.sha256}; "
-            "restore the file, or write the new sum once you know why it changed"
-        )
+    try:
+        artifact.check(path, row.sha256)
+        if path.suffix == ".safetensors":
+            artifact.safetensors_header(path)
+    except InputError as error:
+        return str(error)
     return None
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of the file's bytes, 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _row(file: Settings, table: dict[str, Any], index: int) -> ModelRow:
     at = f"model {table['name']!r}" if isinstance(table.get("name"), str) else f"model number {index}"
     required = REQUIRED if table.get("calibrator") is True else REQUIRED_OF_MODEL
     file.check_keys(table, KEYS, required=required, at=at)
-    values = {key: file.value(table, key, KEYS[key], at=at) for key in table}
+    values: dict[str, Any] = {key: file.value(table, key, KEYS[key], at=at) for key in table}
     row = ModelRow(**values, folder=file.path.parent)
     if not NAME.fullmatch(row.name):
         raise file.refuse(f"{at}: a name has lower case letters, digits and _ . - only, at most 64", row.name)
@@ -207,22 +198,3 @@ def _row(file: Settings, table: dict[str, Any], index: int) -> ModelRow:
     if row.artifact is not None and (Path(row.artifact).is_absolute() or ".." in Path(row.artifact).parts):
         raise file.refuse(f"{at}: the artifact lies in the manifest's folder; {row.artifact!r} does not", "artifact")
     return row
-
-
-def _is_pickle(path: Path) -> bool:
-    """Whether the bytes are a pickle: a bare one by its first opcode, or an archive of PyTorch with one inside."""
-    with path.open("rb") as stream:
-        head = stream.read(2)
-    if head[:1] == b"\x80" and head[1:] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        # A safetensors file starts with the length of its header: 0x280 … 0x580 look the same, so look further.
-        return not _is_safetensors(path)
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(".pkl") for name in archive.namelist())
-
-
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        return length < path.stat().st_size and stream.read(1) == b"{"

@@ -146,10 +146,10 @@ def _words(
 
 
 def _circuits(file: Settings, table: Mapping[str, Any], *, at: str) -> tuple[str, ...]:
-    """Names are looked up; files (with a slash or a suffix) are taken from the plan's own folder."""
+    """Names are looked up; files (with a slash or ending in ``.toml``) are taken from the plan's own folder."""
     found = []
     for word in _words(file, table, "circuits", None, at=at):
-        if "/" in word or word.endswith((".toml", ".csv")):
+        if "/" in word or word.endswith(".toml"):
             found.append(str((file.path.parent / word).resolve()))
         else:
             found.append(file.word(word, circuits.names(), at=f"{at}, circuits"))
@@ -164,7 +164,7 @@ def _seeds(file: Settings, table: Mapping[str, Any], *, at: str) -> tuple[int, .
     good = isinstance(value, list) and value and all(type(seed) is int and 0 <= seed < 2**32 for seed in value)
     if not good or len(set(value)) != len(value):
         raise file.refuse(
-            f"{at}: seeds is {value!r}, but must be a count of 1 or more, or a list of different seeds from 0 to 2^32-1",
+            f"{at}: seeds is {value!r}, but must be a count of 1 or more, or a list of different seeds below 2^32",
             "seeds",
         )
     return tuple(value)
@@ -173,8 +173,10 @@ def _seeds(file: Settings, table: Mapping[str, Any], *, at: str) -> tuple[int, .
 def _limits(file: Settings) -> Limits:
     table = file.value(file.data, "limits", dict, at="the plan") or {}
     file.check_keys(table, LIMIT_KEYS, at="[limits]")
-    values = {key: file.value(table, key, float, at="[limits]") for key in table}
-    for key, value in values.items():
-        if value is None or not 0 < value < float("inf"):
-            raise file.refuse(f"[limits]: {key} is {value}, but must be more than 0 and finite", key)
+    values: dict[str, float] = {}
+    for key in table:
+        value = file.value(table, key, float, at="[limits]") or 0.0
+        if not 0 < value < float("inf"):
+            raise file.refuse(f"[limits]: {key} is {table[key]!r}, but must be more than 0 and finite", key)
+        values[key] = value
     return Limits(**values)

@@ -13,12 +13,12 @@ import fcntl
 import json
 import os
 import re
-import types
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeGuard
 
 from envs.errors import InputError
+from pipeline import shape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -44,8 +44,8 @@ FILE_NAME = re.compile(r"(?P<key>[0-9a-f]{64})\.(?P<attempt>[1-9][0-9]*)\.json")
 class CaseFacts(TypedDict):
     """The case as it was resolved.
 
-    `circuit` is its name, `circuit_digest` the sha256 of its content, `conditions_drawn` what was drawn for `conditions`
-    and `seed`, `limits` the judge's limits, `width_m` from lane edge to lane edge [m], `lap_m` the centreline's length [m].
+    `circuit` is its name, `circuit_digest` the sha256 of its content, `conditions_drawn` what `seed` drew from the set
+    `conditions`, `limits` are the judge's, `width_m` is from lane edge to lane edge, `lap_m` the centreline's length [m].
     """
 
     model: str
@@ -84,7 +84,7 @@ class CommandFacts(TypedDict):
 class EpisodeFacts(TypedDict):
     """What the world saw, in SI units; times of the host's own clock are diagnostics.
 
-    `reason` is one line, None where the outcome says it all. `distance_m` is the best unwrapped centreline distance [m].
+    `reason` is one line, None where the outcome says it all. `distance_m` is the best unwrapped centreline distance.
     `trajectory_sha256` is None where no step was driven. `latency` and `split_us` are diagnostics [us].
     """
 
@@ -117,7 +117,6 @@ class Provenance(TypedDict):
     environment: dict[str, Any]
     python: str
     cpu: str
-    host: str
     started_at: str
 
 
@@ -158,13 +157,15 @@ def read(path: Path) -> Record:
     try:
         data = json.loads(path.read_bytes())
     except OSError as error:
-        raise InputError(f"{path}: the record cannot be read: {error.strerror}; make it readable or delete it") from error
+        raise InputError(
+            f"{path}: the record cannot be read: {error.strerror}; make it readable or delete it"
+        ) from error
     except ValueError as error:
         raise _damaged(path, f"it is cut off or garbled ({error})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None
         raise InputError(f"{path}: the record has schema {found!r}, this hotlap reads {SCHEMA}; delete or move it")
-    problem = problem_of(data)
+    problem = shape.problem_of(data, Record, "record")
     if problem is not None:
         raise _damaged(path, problem)
     if not _is_record(data) or data["key"] != named["key"] or data["attempt"] != int(named["attempt"]):
@@ -221,20 +222,18 @@ def write_whole(path: Path, body: bytes) -> None:
         FileExistsError: the file is there already.
     """
     temporary = path.with_name(f".{path.name}.tmp")
+    # One process writes here at a time (`sole_writer`), so nothing comes between the look and the rename.
+    if path.exists():
+        raise FileExistsError(path)
     try:
         with temporary.open("wb") as stream:
             stream.write(body)
             stream.flush()
             os.fsync(stream.fileno())
-        # A link, not a rename: it refuses to replace a file that is there.
-        os.link(temporary, path)
-        temporary.unlink()
+        temporary.replace(path)
         _sync_folder(path.parent)
-    except FileExistsError:
-        temporary.unlink()
-        raise
     except OSError as error:
-        raise InputError(f"{path.parent}: cannot be written: {error.strerror}; give another --results folder") from error
+        raise _unwritable(path.parent, error) from error
 
 
 @contextlib.contextmanager
@@ -251,53 +250,32 @@ def sole_writer(results: Path) -> Iterator[Path]:
         records.mkdir(parents=True, exist_ok=True)
         lock = (records / ".lock").open("w")
     except OSError as error:
-        raise InputError(f"{results}: cannot be written: {error.strerror}; give another --results folder") from error
+        raise _unwritable(results, error) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{results}: another hotlap is writing here; wait for it or give another --results") from error
-        for leftover in records.glob(".*.tmp"):
-            leftover.unlink()
-        # Writing the lock file proves nothing about a full disk or a read-only folder made later; this does.
-        probe = records / ".probe.tmp"
+        except BlockingIOError as error:
+            raise InputError(
+                f"{results}: another hotlap is writing here; wait for it or give another --results"
+            ) from error
         try:
+            for leftover in records.glob(".*.tmp"):
+                leftover.unlink()
+            # A lock file may stand in a folder whose disk is full since; bytes that arrive are the proof.
+            probe = records / ".probe.tmp"
             probe.write_bytes(b"hotlap")
             probe.unlink()
         except OSError as error:
-            raise InputError(f"{results}: cannot be written: {error.strerror}; give another --results folder") from error
+            raise _unwritable(results, error) from error
         yield records
 
 
-def problem_of(data: object, kind: Any = Record, at: str = "") -> str | None:
-    """The first place where `data` is not of `kind` (a TypedDict, list, dict, union, literal or class), None if it is."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if typing.is_typeddict(kind):
-        if not isinstance(data, dict):
-            return f"{at or 'the record'} is no table"
-        for key, part in typing.get_type_hints(kind).items():
-            if key not in data:
-                return f"{f'{at}.' if at else ''}{key} is missing"
-            problem = problem_of(data[key], part, f"{at}.{key}" if at else key)
-            if problem is not None:
-                return problem
-        return None
-    if origin in (types.UnionType, typing.Union):
-        problems = [problem_of(data, part, at) for part in inner]
-        return None if None in problems else problems[0]
-    if origin is list:
-        if not isinstance(data, list):
-            return f"{at} is no list"
-        return next((found for item in data if (found := problem_of(item, inner[0], f"{at}[]")) is not None), None)
-    if origin is Literal:
-        return None if data in inner else f"{at} is {data!r}, which is not one of {', '.join(map(str, inner))}"
-    wanted = (int, float) if kind is float else (origin or kind)
-    good = isinstance(data, wanted) and not (isinstance(data, bool) and kind in (int, float))
-    return None if good else f"{at} is {str(data)[:40]!r}, which is no {getattr(origin or kind, '__name__', kind)}"
-
-
 def _is_record(data: object) -> TypeGuard[Record]:
-    return problem_of(data) is None
+    return shape.problem_of(data, Record, "record") is None
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written: {error.strerror}; give another --results folder")
 
 
 def _damaged(path: Path, problem: str) -> InputError:
