@@ -16,7 +16,7 @@ from pipeline.drivers.base import Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from envs.world import TrueState
+    from envs.true_state import TrueState
     from pipeline.drivers.base import Driver
 
 CONNECT_S = 60.0
@@ -129,7 +129,7 @@ def answer(driver: Driver, frame: protocol.Frame) -> protocol.Answer:
 
 def unpacked(state: bytes) -> TrueState:
     """The true state; imported on use, because only the oracle's interpreter has the simulator."""
-    from envs.world import TrueState  # noqa: PLC0415
+    from envs.true_state import TrueState  # noqa: PLC0415
 
     return TrueState.unpack(state)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from envs.command import Command
-    from envs.world import TrueState
+    from envs.true_state import TrueState
 
 
 class Centreline:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from envs import expert
+from envs.errors import HarnessError
 from pipeline.drivers.base import Options, Report
-from pipeline.drivers.centreline import Centreline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from envs.command import Command
-    from envs.world import TrueState
+    from envs.true_state import TrueState
 
 INFERENCE_NS = 5_000_000
 """How long each inference takes, the oracle's own work included [ns]."""
@@ -27,22 +29,23 @@ SPUN_NS = 500_000
 class Sleep:
     """Answers as the oracle does, 5 ms after it was asked."""
 
-    def __init__(self) -> None:
-        self._oracle = Centreline()
-
     def report(self) -> Report:
-        """The oracle's, under this name."""
-        said = self._oracle.report()
-        return Report("sleep", said.runtime_version, said.device, said.precision, said.threads, said.wants_state)
+        """NumPy and no parameters."""
+        return Report("sleep", np.__version__, "cpu", "none", 1, wants_state=True)
 
     def reset(self) -> None:
-        """Nothing to forget."""
-        self._oracle.reset()
+        """Nothing to forget: the expert is a pure function of the state."""
 
-    def command(self, frame: NDArray[np.uint8], state: TrueState | None) -> Command:
-        """The oracle's command, once `INFERENCE_NS` have passed."""
+    def command(self, frame: NDArray[np.uint8], state: TrueState | None) -> Command:  # noqa: ARG002
+        """The expert's command, once `INFERENCE_NS` have passed.
+
+        Raises:
+            HarnessError: the world did not grant the true state.
+        """
         due = time.perf_counter_ns() + INFERENCE_NS
-        command = self._oracle.command(frame, state)
+        if state is None:
+            raise HarnessError("the oracle drives by the true state, and the world's job does not grant it")
+        command = expert.command(state)
         time.sleep(max(0, due - SPUN_NS - time.perf_counter_ns()) * 1e-9)
         while time.perf_counter_ns() < due:
             pass

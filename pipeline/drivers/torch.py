@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from envs.world import TrueState
+    from envs.true_state import TrueState
 
 PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64", "int8": "int8"}
 """PyTorch's name of a number format -> hotlap's word for it."""

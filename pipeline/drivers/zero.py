@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from envs.world import TrueState
+    from envs.true_state import TrueState
 
 
 class Zero:
