@@ -30,7 +30,7 @@ class ProgressState(NamedTuple):
         s: arc of the centreline beside the car, in [0, length) [m].
         distance: centreline metres won since the start, laps added up; falls when driving back [m].
         offset: from the centreline, positive to the left [m].
-        heading_error: car's heading less the centreline's, in (-pi, pi] [rad].
+        heading_error: car's heading less the centreline's, in [-pi, pi] [rad].
         curvature: of the centreline beside the car, positive to the left [1/m].
     """
 
@@ -176,5 +176,5 @@ class Judge:
 
 
 def _wrapped(angle: float) -> float:
-    """The same angle in (-pi, pi] [rad]."""
+    """The same angle in [-pi, pi] [rad]."""
     return math.remainder(angle, math.tau)

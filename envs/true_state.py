@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,6 +10,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from envs.car import CarState
+    from envs.circuit import Circuit
+    from envs.progress import ProgressState
 
 PREVIEW_POINTS = 16
 """Centreline points ahead."""
@@ -53,4 +58,38 @@ class TrueState(NamedTuple):
             raise ValueError(f"a true state has {_LAYOUT.size} bytes, not {len(data)}")
         numbers = np.frombuffer(data, dtype=">f8").astype(np.float64)
         preview, curvature = np.split(numbers[4:], [2 * PREVIEW_POINTS])
-        return TrueState(*numbers[:4].tolist(), preview.reshape(PREVIEW_POINTS, 2), curvature)
+        speed, offset, heading_error, bend = numbers[:4].tolist()
+        return TrueState(speed, offset, heading_error, bend, preview.reshape(PREVIEW_POINTS, 2), curvature)
+
+
+class Outlook:
+    """The lane ahead of a car on one circuit.
+
+    Args:
+        circuit: in the direction in which it is driven.
+    """
+
+    def __init__(self, circuit: Circuit) -> None:
+        count = len(circuit.points)
+        self._step = circuit.length / count
+        self._ahead = PREVIEW_STEP / self._step * np.arange(1, PREVIEW_POINTS + 1)
+        # x, y, curvature, with the lap's beginning once more behind its end: no index runs over.
+        lap = np.column_stack((circuit.points, circuit.curvature))
+        self._road = lap[np.arange(count + int(self._ahead[-1]) + 3) % count]
+
+    def state(self, car: CarState, progress: ProgressState) -> TrueState:
+        """The true state of a car."""
+        place = progress.s / self._step + self._ahead
+        first = place.astype(np.intp)
+        part = (place - first)[:, np.newaxis]
+        road = (1.0 - part) * self._road[first] + part * self._road[first + 1]
+        cosine, sine = math.cos(car.yaw), math.sin(car.yaw)
+        preview = (road[:, :2] - (car.x, car.y)) @ np.array(((cosine, -sine), (sine, cosine)))
+        return TrueState(
+            speed=car.speed,
+            offset=progress.offset,
+            heading_error=progress.heading_error,
+            curvature=progress.curvature,
+            preview=preview,
+            preview_curvature=road[:, 2],
+        )
