@@ -45,7 +45,7 @@ class CaseFacts(TypedDict):
     """The case as it was resolved.
 
     `circuit` is its name, `circuit_digest` the sha256 of its content, `conditions_drawn` what `seed` drew from the set
-    `conditions`, `limits` are the judge's, `width_m` is from lane edge to lane edge, `lap_m` the centreline's length [m].
+    `conditions`, `limits` are the judge's, `width_m` is from lane edge to lane edge, `lap_m` the centreline's length.
     """
 
     model: str

@@ -13,7 +13,7 @@ def problem_of(data: object, kind: Any, at: str) -> str | None:
 
     Args:
         data: what `json.loads` gave.
-        kind: a TypedDict, ``list[...]``, ``dict[str, Any]``, a union, a Literal or a plain class. A TypedDict's data may
+        kind: a TypedDict, ``list[...]``, ``dict[str, Any]``, a union, a Literal or a class. A TypedDict's data may
             have more keys than it names; ``float`` takes whole numbers too, and no number may be infinite or NaN.
         at: what to call the place of `data`.
     """
