@@ -66,8 +66,8 @@ class Row(NamedTuple):
     heading_error: float
     command_speed: float
     command_steering: float
-    round_trip_ns: float
-    inference_ns: float
+    round_trip_ns: int
+    inference_ns: int
 
 
 @dataclass
@@ -78,11 +78,13 @@ class Log:
         start: (distance, offset, speed, heading error) before the first command.
         s0: place on the centreline at the start [m].
         rows: one for each step that was driven.
+        loop_ns: wall time of the whole loop [ns].
     """
 
     start: tuple[float, float, float, float]
     s0: float
     rows: list[Row] = field(default_factory=list)
+    loop_ns: int = 0
 
 
 class Paintings:
@@ -162,7 +164,7 @@ def drive(
         "outcome": outcome,
         "reason": reason,
         "wall_s": wall_s,
-        "split_us": _split(world, log.rows),
+        "split_us": _split(world, log),
         "trace_npz_base64": _trace(log.rows) if trace else None,
     }
 
@@ -184,6 +186,7 @@ def _loop(
     world: World, driver: Asked, log: Log, on_progress: Callable[[float, int], None], *, grants_state: bool
 ) -> None:
     """Ask and step until the judge says how it ended."""
+    began = time.perf_counter_ns()
     due = time.monotonic() + PROGRESS_S
     while world.outcome is None:
         state = world.true_state.pack() if grants_state else b""
@@ -193,6 +196,7 @@ def _loop(
         if time.monotonic() >= due:
             on_progress(min(1.0, max(0.0, world.progress.distance / world.circuit.length)), len(log.rows))
             due = time.monotonic() + PROGRESS_S
+    log.loop_ns = time.perf_counter_ns() - began
 
 
 def _row(world: World, reply: Reply) -> Row:
@@ -201,8 +205,8 @@ def _row(world: World, reply: Reply) -> Row:
         *(car.x, car.y, car.z, car.roll, car.pitch, car.yaw, car.speed, car.steering),
         *(progress.s, progress.distance, progress.offset, progress.heading_error),
         *reply.command,
-        float(reply.round_trip_ns),
-        float(reply.inference_ns),
+        reply.round_trip_ns,
+        reply.inference_ns,
     )
 
 
@@ -279,13 +283,17 @@ def summary(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"median": float(median), "p95": float(p95), "max": max(values), "n": len(values)}
 
 
-def _split(world: World, rows: Sequence[Row]) -> dict[str, float]:
-    """Where the time of a step went, without the inference that the driver claims: means [us]."""
-    if not rows:
+def _split(world: World, log: Log) -> dict[str, float]:
+    """Where the time of a step went, without the inference that the driver claims: means by part [us].
+
+    `transport` is the round trip less the claimed inference; `loop` is what is left: this file's own work.
+    """
+    count = len(log.rows)
+    if not log.loop_ns:
         return {}
-    transport = float(np.mean([row.round_trip_ns - row.inference_ns for row in rows])) / 1e3
-    parts = {name: total / len(rows) / 1e3 for name, total in world.split_ns.items()}
-    return {**parts, "transport": transport}
+    total = {**world.split_ns, "transport": sum(row.round_trip_ns - row.inference_ns for row in log.rows)}
+    total["loop"] = log.loop_ns - sum(world.split_ns.values()) - sum(row.round_trip_ns for row in log.rows)
+    return {name: nanoseconds / count / 1e3 for name, nanoseconds in total.items()}
 
 
 def _trace(rows: Sequence[Row]) -> str:

@@ -73,11 +73,8 @@ def record_sum(record: str) -> str:
 
 def cpu_features(cpuinfo: str) -> dict[str, Any]:
     """The processor's maker and its vector units, from the text of ``/proc/cpuinfo``; of the first core."""
-    lines = dict(
-        (part.strip() for part in line.split(":", 1))
-        for line in cpuinfo.split("\n\n", 1)[0].splitlines()
-        if ":" in line
-    )
+    rows = (line.partition(":") for line in cpuinfo.split("\n\n", 1)[0].splitlines())
+    lines = {name.strip(): value.strip() for name, _, value in rows}
     flags = (lines.get("flags") or lines.get("Features") or "").split()
     return {
         "vendor": lines.get("vendor_id") or lines.get("CPU implementer") or "unknown",
