@@ -8,12 +8,13 @@ RESULTS ?= results
 MODEL ?= pilotnet
 CIRCUIT ?= simple
 SEED ?= 1
+IMAGES ?= world torch-cpu
 ARGS ?=
 
 HOTLAP := .venv/bin/python -m pipeline
 TOX := .hotlap/tox/bin/tox
 
-.PHONY: help setup evaluate full drive measure train table test test-container test-slow lint images lock clean
+.PHONY: help setup evaluate full drive measure train table readme test test-container lint images lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,20 +39,23 @@ train: .venv/ready ## Train the network on the training circuits and write its a
 table: .venv/ready ## Write RESULTS/README.md again from the records alone
 	$(HOTLAP) table --results $(RESULTS) $(ARGS)
 
+readme: ## Copy the table of RESULTS/README.md into README.md
+	$(PYTHON) -m pipeline.readme $(RESULTS)/README.md README.md
+
 test: .hotlap/tox/ready ## Lint, type check and test; no Docker needed
 	$(TOX) run
 
 test-container: .hotlap/tox/ready ## Test on a real Docker daemon
 	$(TOX) run -e containers
 
-test-slow: .hotlap/tox/ready ## Run the commands that the README teaches
-	$(TOX) run -e docs
-
 lint: .hotlap/tox/ready ## Check style and workflows only
 	$(TOX) run -e lint
 
-lock: .hotlap/tox/ready ## Write requirements/dev.lock again from dev.in
-	$(TOX) run -e lock
+images: .venv/ready ## Build the images that are not there yet: IMAGES
+	.venv/bin/python -c 'import sys; from pipeline import images; [images.ensure(name) for name in sys.argv[1:]]' $(IMAGES)
+
+lock: .hotlap/tox/ready ## Write every lock again; ARGS=--upgrade looks for newer versions
+	.hotlap/tox/bin/python docker/lock.py $(ARGS)
 
 clean: ## Remove everything that can be made again, except results
 	rm -rf .venv .tox .hotlap build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

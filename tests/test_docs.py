@@ -1,0 +1,103 @@
+"""What is documented is true: commands exist and run, links lead somewhere, the README's table is the results'."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.readme import block, first_table, with_table
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "results" / "README.md"
+PAGES = (README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+
+FENCE = re.compile(r"^ *```(?P<language>\w*)\n(?P<body>.*?)^ *```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+
+RUN_ELSEWHERE = {"make test": "CI runs it; here it would run itself"}
+SMALL = ["PLAN=ci", "EXECUTOR=local"]
+
+
+def text(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """The README's shell commands, in order."""
+    blocks = [match["body"] for match in FENCE.finditer(text(README)) if match["language"] == "sh"]
+    return [line for body in blocks for line in body.splitlines() if line]
+
+
+def subcommands() -> list[str]:
+    from pipeline.__main__ import main  # noqa: PLC0415  the command line is the last thing to work
+
+    return sorted(main.commands)
+
+
+def anchors(page: Path) -> set[str]:
+    """GitHub's names of the headings of a page."""
+    headings = re.findall(r"^#+ +(.*)$", text(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for match in LINK.finditer(FENCE.sub("", text(page))):
+        target, _, anchor = match["target"].partition("#")
+        if target.startswith(("http://", "https://")):
+            continue
+        path = (page.parent / target) if target else page
+        assert path.exists(), f"{page.name} links to {target}, which is not there"
+        assert not anchor or anchor in anchors(path), f"{page.name}: {target} has no heading #{anchor}"
+
+
+def test_every_how_to_is_in_the_index() -> None:
+    index = text(ROOT / "docs" / "README.md")
+    assert not [page.name for page in (ROOT / "docs").glob("[!R]*.md") if f"({page.name})" not in index]
+
+
+def test_every_subcommand_is_documented_and_no_other() -> None:
+    pages = "\n".join(map(text, PAGES))
+    assert set(re.findall(r"hotlap ([a-z]+)", "\n".join(re.findall(r"`[^`\n]+`", pages)))) == set(subcommands())
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text(ROOT / "Makefile"), re.MULTILINE))
+    code = "\n".join(re.findall(r"`[^`\n]+`", "\n".join(map(text, PAGES))) + commands())
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) <= targets
+
+
+def test_ci_runs_the_readme_s_test_command() -> None:
+    script = text(ROOT / ".ci" / "run")
+    for command in RUN_ELSEWHERE:
+        assert command in commands()
+        assert re.search(rf"^{command} ", script, re.MULTILINE)
+
+
+def test_the_readme_shows_the_table_of_the_results() -> None:
+    if not RESULTS.exists():
+        assert "No results are published yet" in block(text(README))
+        return
+    assert first_table(text(RESULTS))
+    assert with_table(text(README), text(RESULTS), "results") == text(README), "run `make readme`"
+
+
+@pytest.mark.slow
+def test_the_readme_s_commands_run(tmp_path: Path) -> None:
+    """In order, as a newcomer would, on the smallest plan and into a folder of its own."""
+    for command in commands():
+        if command in RUN_ELSEWHERE:
+            continue
+        words = shlex.split(command)
+        if words[0] == "make":
+            words += [*SMALL, f"RESULTS={tmp_path}"]
+        elif words[1] == "drive":
+            words += ["--executor", "local"]
+        done = subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert first_table(text(tmp_path / "README.md"))
