@@ -1,0 +1,1 @@
+"""Training of PilotNet: the expert drives, then the network drives and the expert answers, then the final fit."""

@@ -1,0 +1,217 @@
+"""Train PilotNet from nothing: ``python -m pipeline.training``, or ``hotlap train``.
+
+The expert drives the training circuits and is nudged off its line; then the network drives and the expert says what it
+should have done (S. Ross, G. Gordon, D. Bagnell 2011, "A Reduction of Imitation Learning and Structured Prediction to
+No-Regret Online Learning", arXiv:1011.0686); after each round the network is fitted to all frames so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from envs import circuit as circuits
+from envs.errors import HotlapError, InputError
+from pipeline import frames, manifest, networks
+from pipeline.training import collect, fit, row, schedule, validate
+from pipeline.training import dataset as data
+from pipeline.training.pilot import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import nn
+
+    from pipeline.training.schedule import Schedule
+
+ARCHITECTURE = "pilotnet"
+CACHE = manifest.ROOT / ".hotlap" / "training"
+WORKERS = 2
+MINUTES = (1.0, 240.0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for.
+
+    Attributes:
+        seed: of everything that is drawn.
+        minutes: length of the fits on two idle cores [min]; None is the schedule's own.
+        out: folder of the artifact and its manifest.
+        smoke: whether only to show that all parts work.
+    """
+
+    seed: int
+    minutes: float | None
+    out: Path
+    smoke: bool
+
+    @property
+    def command(self) -> str:
+        """The command that does the same again."""
+        words = [f"hotlap train --seed {self.seed}"]
+        words += [f"--minutes {self.minutes:g}"] if self.minutes is not None else []
+        words += ["--smoke"] if self.smoke else []
+        return " ".join(words)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = parse(arguments)
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - started), 60)
+        print(f"[{minutes:2d}:{seconds:02d}] {text}", flush=True)
+
+    try:
+        train(options, say)
+    except HotlapError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Stopped; nothing was written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> Options:
+    """The options; a wrong one ends the process with exit code 2 and one line."""
+    parser = argparse.ArgumentParser(
+        prog="hotlap train",
+        usage="hotlap train [--seed N] [--minutes M] [--out DIR] [--smoke]",
+        description="Train PilotNet on the training circuits; write its artifact and its manifest row.",
+        epilog="About 20 minutes on two idle cores. Same seed, versions and kind of CPU: same bytes.",
+    )
+    parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="of everything that is drawn (1)")
+    parser.add_argument(
+        "--minutes", type=_minutes, metavar="M", help="time for the fits on two idle cores; the frames stay the same"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=manifest.MANIFEST.parent, metavar="DIR", help="where to write (weights/)"
+    )
+    parser.add_argument("--smoke", action="store_true", help="a run of seconds that shows that all parts work")
+    found = parser.parse_args(arguments)
+    return Options(found.seed, found.minutes, found.out, found.smoke)
+
+
+def train(options: Options, say: Callable[[str], None]) -> Path:
+    """The whole run; returns the artifact's path.
+
+    Raises:
+        InputError: the output folder cannot be written, or its manifest cannot be read.
+        HarnessError: a process that collects frames died.
+    """
+    _check_out(options.out)
+    plan = schedule.SMOKE if options.smoke else schedule.full(options.minutes)
+    *names, held_out = circuits.names("training")
+    names = names[: plan.circuits]
+    fit.seed_everything(options.seed, threads=WORKERS)
+    say(f"seed {options.seed}, {plan.frames} frames of {len(names)} circuits; {held_out} is kept for the end")
+    network = networks.build(ARCHITECTURE)
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{CACHE}: cannot keep frames there: {error.strerror}; make the folder writable") from error
+    with tempfile.TemporaryDirectory(dir=CACHE) as cache:
+        _run(network, plan, names, seed=options.seed, cache=Path(cache), say=say)
+    artifact = _write(network, options)
+    say(f"wrote {artifact} and its row in {artifact.with_name('manifest.toml')}")
+    if plan.validation_seeds:
+        seeds = range(1, plan.validation_seeds + 1)
+        torch.set_num_threads(1)
+        driven = list(validate.laps(network, [held_out], ["nominal", "varied"], seeds))
+        say(f"on {held_out}, which it has never seen:\n{validate.summary(driven)}")
+    return artifact
+
+
+def _run(
+    network: nn.Module, plan: Schedule, names: Sequence[str], *, seed: int, cache: Path, say: Callable[[str], None]
+) -> None:
+    """All stages, in place on `network`."""
+    data.create(cache, plan.frames)
+    generator = np.random.default_rng(seed)
+    count = 0
+    for number, stage in enumerate(plan.stages):
+        say(f"{stage.name}: collecting {stage.frames} frames")
+        driver = None
+        if stage.network_drives:
+            driver = cache / f"{number}.safetensors"
+            networks.save(network, driver, {"architecture": ARCHITECTURE})
+        drives = collect.plan(stage, plan, names, first=count, seed=seed, network=driver)
+        collect.collect(drives, cache, plan.stride, WORKERS)
+        new = data.attach(cache)
+        if stage.network_drives:
+            speed, steering = fit.errors(network, data.Dataset(new.frames[count:][: stage.frames], new.labels[count:]))
+            say(f"{stage.name}: the network was off by {speed:.3f} in speed, {steering:.4f} in steering (RMS)")
+        count += stage.frames
+        fit.fit(network, new.first(count), stage, plan.batch, generator=generator, say=say)
+
+
+def _write(network: nn.Module, options: Options) -> Path:
+    """Save the artifact and its row; returns the artifact's path."""
+    path = options.out / f"{ARCHITECTURE}.safetensors"
+    networks.save(network, path, {"architecture": ARCHITECTURE, "seed": str(options.seed)})
+    saved = networks.load(path)
+    fixed = frames.test_frames()
+    commands = np.array([answer(saved, frame) for frame in fixed.frames])
+    row.write(
+        options.out / "manifest.toml",
+        {
+            "name": ARCHITECTURE,
+            "runtime": "torch",
+            "artifact": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "precision": "fp32",
+            "device": "cpu",
+            "how": options.command,
+            "seed": options.seed,
+            "parameters": networks.count_parameters(saved),
+            "offline_mse": round(float(np.mean(np.square(commands - fixed.commands))), 8),
+            "offline_frames_sha256": fixed.sha256,
+            "description": "PilotNet (Bojarski et al. 2016) with ReLU, trained here: the baseline of every comparison.",
+        },
+    )
+    return path
+
+
+def _check_out(out: Path) -> None:
+    """Find out before the work, not after it, whether its result can be kept."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"{out}: cannot write there: {error.strerror}; give another folder with --out") from error
+    path = out / "manifest.toml"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    row.replaced(text, {"name": ARCHITECTURE}, str(path))
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number from 0 to 2147483647")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not MINUTES[0] <= value <= MINUTES[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length; give {MINUTES[0]:g} to {MINUTES[1]:g} minutes")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
