@@ -21,7 +21,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from envs.errors import HarnessError
-from pipeline import offline
+from pipeline import offline, provenance
 from pipeline.executors import daemon
 from pipeline.manifest import ROOT
 
@@ -84,7 +84,7 @@ def sources(name: str) -> tuple[Path, ...]:
     """
     found: set[Path] = set()
     dockerfile = ROOT / IMAGES[name].dockerfile
-    for line in dockerfile.read_text(encoding="utf-8").splitlines():
+    for line in dockerfile.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
         if not line.startswith("COPY ") or "--from=" in line:
             continue
         for source in shlex.split(line)[1:-1]:
@@ -127,7 +127,7 @@ def build(name: str, wanted: str, base_image: str, say: Callable[[str], None]) -
         "BASE_IMAGE": base_image,
         **image.arguments,
         **offline.build_arguments(ROOT / "docker" / "offline", [ROOT / lock for lock in image.locks]),
-        "VERSION": _version(),
+        "VERSION": provenance.version(),
         "REVISION": _revision(),
         "LOCK_SHA256": hashlib.sha256((ROOT / image.locks[0]).read_bytes()).hexdigest(),
     }
@@ -211,14 +211,10 @@ def _files(path: Path) -> Iterator[Path]:
             yield below
 
 
-def _version() -> str:
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
-
-
 def _revision() -> str:
-    """The commit, with ``+dirty`` where the working tree differs; empty outside git."""
-    done = _run(["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+dirty"], 60)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """The commit, with ``+dirty`` where the working tree differs; empty where there is none."""
+    state = provenance.commit()
+    return f"{state.sha or ''}{'+dirty' if state.dirty else ''}"
 
 
 def _run(words: list[str], timeout_s: float | None) -> subprocess.CompletedProcess[str]:
