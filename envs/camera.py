@@ -1,0 +1,357 @@
+"""The camera: the flat ground sampled by a homography, exact under the car's roll, pitch and height, below a sky.
+
+A pixel far ahead covers a long, narrow strip of ground. Rows are therefore sampled in bands: each takes its texels from
+the level of the painting whose texel is about as wide as the pixel's footprint, and several samples per row make up for
+its length, so that markings neither vanish nor shimmer. Source of the idea: Williams, Pyramidal Parametrics, 1983.
+
+Image coordinates: u to the right, v down, pixel (0, 0) centred on u = v = 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from envs.ground import SPAN, Ground, lit
+from envs.painting import CHANNELS, TEXEL, TILE
+
+if TYPE_CHECKING:
+    from envs.conditions import Look, Noise
+    from envs.painting import Image, Painting
+
+FRAME_SHAPE = (66, 200, 3)
+"""Height, width and RGB of a frame."""
+
+_HEIGHT, _WIDTH, _ = FRAME_SHAPE
+_CU, _CV = (_WIDTH - 1) / 2.0, (_HEIGHT - 1) / 2.0
+
+
+class Pose(Protocol):
+    """Where the car is: a point on the road under it [m], then rotations about its x, y and z axes [rad].
+
+    The car's axes are turned by yaw, then pitch (nose down positive), then roll (left side up positive).
+    """
+
+    @property
+    def x(self) -> float: ...  # noqa: D102 - the class says it
+    @property
+    def y(self) -> float: ...  # noqa: D102
+    @property
+    def z(self) -> float: ...  # noqa: D102
+    @property
+    def roll(self) -> float: ...  # noqa: D102
+    @property
+    def pitch(self) -> float: ...  # noqa: D102
+    @property
+    def yaw(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class CameraGeometry:
+    """How the camera is built and mounted.
+
+    Attributes:
+        fov: horizontal field of view; 85 degrees show the inside of a hairpin [rad].
+        forward: of the car's reference point, midway between the axles [m].
+        left: of it [m].
+        height: above the road when the car rests [m].
+        tilt: below the car's forward axis; it lays the horizon on the upper third [rad].
+    """
+
+    fov: float = math.radians(85.0)
+    forward: float = 1.0
+    left: float = 0.0
+    height: float = 1.2
+    tilt: float = math.radians(5.5)
+
+    @property
+    def focal(self) -> float:
+        """Focal length [pixels]."""
+        return _WIDTH / 2.0 / math.tan(self.fov / 2.0)
+
+
+class View(NamedTuple):
+    """Where the camera is and where each pixel looks.
+
+    The ray through pixel (u, v) runs along (east . p, north . p, -sink . p) with p = (u, v, 1): it meets the road at
+    (x, y) + z / (sink . p) * (east . p, north . p) where sink . p is positive, and is above the horizon where it is not.
+
+    Attributes:
+        x: of the camera [m].
+        y: of it [m].
+        z: of it above the road [m].
+        east: (3,) along the world's x axis.
+        north: (3,) along the world's y axis.
+        sink: (3,) downwards.
+    """
+
+    x: float
+    y: float
+    z: float
+    east: tuple[float, float, float]
+    north: tuple[float, float, float]
+    sink: tuple[float, float, float]
+
+
+class _Band(NamedTuple):
+    """Rows of the image that are sampled alike.
+
+    Attributes:
+        above: how far below the horizon, at the image's middle, the band begins [pixels].
+        below: and ends [pixels].
+        level: of the painting's pyramid.
+        halvings: 2**halvings samples are taken per row.
+        ahead: from the camera to the middle of the ground that the level's window has to hold [m].
+    """
+
+    above: float
+    below: float
+    level: int
+    halvings: int
+    ahead: float
+
+
+_HALVINGS = (2, 2, 3, 4)  # per level, as pixels grow longer than wide
+_NEAR_HALVINGS = 1  # from `_NEAR` on
+_NEAR = 26.0  # pixels below the horizon, for a camera as high as `_USUAL_HEIGHT`
+_FADE = (1.3, 2.3)  # pixels below the horizon between which the ground comes out of the haze: 100 m to 57 m ahead
+_USUAL_HEIGHT = 1.2  # [m]
+_LOWEST = 0.05  # a camera below this height, in a car that is falling over, sees as if from there [m]
+
+_SKY = ((196, 212, 226), (112, 154, 204))  # RGB at the horizon, and `_SKY_HEIGHT` above it
+_SKY_HEIGHT = 48  # [pixels]
+_FINENESS = 16  # entries of the backdrop per pixel
+_BANK_FRAMES = 4
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+class GroundCamera:
+    """A camera above one circuit, under one episode's light, texture and noise.
+
+    A frame is a pure function of (pose, step): what was rendered before does not show in it.
+
+    Args:
+        painting: of the circuit; cameras may share it.
+        geometry: of the camera.
+        look: of the episode.
+    """
+
+    def __init__(self, painting: Painting, geometry: CameraGeometry, look: Look) -> None:
+        cv2.setNumThreads(1)  # OpenCV must not cut its work by the number of cores
+        self.geometry = geometry
+        self._bands = _bands(geometry)
+        self._ground = Ground(painting, look, levels=len(_HALVINGS))
+        self._haze = lit(painting.ground, look.light)
+        self._backdrop = _backdrop(look, self._haze)
+        self._fade = tuple(edge * geometry.height / _USUAL_HEIGHT for edge in _FADE)
+        self._noise = _NoiseBank(look.noise)
+        self._stages = [np.empty((_HEIGHT << h, _WIDTH, CHANNELS), np.uint8) for h in range(max(_HALVINGS) + 1)]
+
+    def render(self, pose: Pose, step: int) -> Image:
+        """What the camera sees.
+
+        Args:
+            pose: of the car.
+            step: of the episode, not negative; it chooses the sensor's noise.
+
+        Returns:
+            `FRAME_SHAPE` uint8 RGB, a new array.
+        """
+        view = view_of(pose, self.geometry)
+        first, canvas = self._paint_ground(view, pose.yaw)
+        self._paint_backdrop(view, first, canvas)
+        frame = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB), np.uint8)
+        self._noise.add(frame, step)
+        return frame
+
+    def _paint_ground(self, view: View, yaw: float) -> tuple[int, Image]:
+        """The first row that shows ground, and the (height, width, CHANNELS) canvas filled from there.
+
+        Bands with the most samples per row come first; each halving then serves all that still have more than one.
+        """
+        spans = _spans(self._bands, view)
+        first = spans[0][1] if spans else _HEIGHT
+        canvas = self._stages[0]
+        used = 0
+        for halvings in range(len(self._stages) - 1, -1, -1):
+            stage = self._stages[halvings] if halvings else canvas[first:]
+            for band, start, end in spans:
+                if band.halvings == halvings:
+                    rows = (end - start) << halvings
+                    self._sample(view, yaw, band, start, stage[used : used + rows])
+                    used += rows
+            if halvings and used:
+                half = self._stages[halvings - 1][: used // 2] if halvings > 1 else canvas[first : first + used // 2]
+                cv2.addWeighted(stage[0:used:2], 0.5, stage[1:used:2], 0.5, 0.0, dst=half)
+                used //= 2
+        return first, canvas
+
+    def _sample(self, view: View, yaw: float, band: _Band, start: int, out: Image) -> None:
+        """Fill `out` with a band's samples of the ground, from image row `start` on."""
+        texel = TEXEL * (1 << band.level)
+        side = texel * TILE
+        # The window whose middle third holds the place to look at: it reaches a whole tile further on every side.
+        column = math.floor((view.x + band.ahead * math.cos(yaw)) / side) - SPAN // 2
+        row = math.floor((view.y + band.ahead * math.sin(yaw)) / side) - SPAN // 2
+        window = self._ground.window(band.level, column, row)
+        x = (view.x - column * side) / texel - 0.5
+        y = (view.y - row * side) / texel - 0.5
+        scale = view.z / texel
+        part = 1.0 / (1 << band.halvings)
+        shift = start + 0.5 * part - 0.5
+        (e0, e1, e2), (n0, n1, n2), (d0, d1, d2) = view.east, view.north, view.sink
+        e2, n2, d2 = e2 + e1 * shift, n2 + n1 * shift, d2 + d1 * shift
+        e1, n1, d1 = e1 * part, n1 * part, d1 * part
+        matrix = np.array(
+            (
+                (x * d0 + scale * e0, x * d1 + scale * e1, x * d2 + scale * e2),
+                (y * d0 + scale * n0, y * d1 + scale * n1, y * d2 + scale * n2),
+                (d0, d1, d2),
+            )
+        )
+        cv2.warpPerspective(
+            window,
+            matrix,
+            (_WIDTH, len(out)),
+            dst=out,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=self._haze,
+        )
+
+    def _paint_backdrop(self, view: View, first: int, canvas: Image) -> None:
+        """Put sky and haze where the ground is not seen, and let the ground come out of the haze."""
+        d0, d1, d2 = view.sink
+        tilt = math.hypot(d0, d1)
+        opaque = _HEIGHT
+        if d1 > 0.0:
+            # The last row, of all columns, that is not wholly ground.
+            opaque = math.ceil((self._fade[1] * tilt - d2 - min(0.0, d0 * (_WIDTH - 1))) / d1)
+            opaque = min(max(opaque, 0), _HEIGHT)
+        if opaque == 0:
+            return
+        below = (_COLUMNS * d0 + (_ROWS[:opaque] * d1 + d2)) / tilt  # pixels below the horizon
+        entry = np.clip((below + _SKY_HEIGHT) * _FINENESS, 0, len(self._backdrop) - 1).astype(np.intp)
+        canvas[:first] = self._backdrop.take(entry[:first], axis=0)
+        if opaque > first:
+            weight = np.clip((below[first:] - self._fade[0]) / (self._fade[1] - self._fade[0]), 0.0, 1.0)[..., None]
+            behind = self._backdrop.take(entry[first:], axis=0).astype(np.float32)
+            canvas[first:opaque] = np.rint(behind + weight * (canvas[first:opaque] - behind))
+
+
+def view_of(pose: Pose, geometry: CameraGeometry) -> View:
+    """Where a camera on the car is and where its pixels look."""
+    cr, sr = math.cos(pose.roll), math.sin(pose.roll)
+    cp, sp = math.cos(pose.pitch), math.sin(pose.pitch)
+    cy, sy = math.cos(pose.yaw), math.sin(pose.yaw)
+    # Columns of Rz(yaw) Ry(pitch) Rx(roll): the car's forward, left and up axes.
+    forward = (cy * cp, sy * cp, -sp)
+    left = (cy * sp * sr - sy * cr, sy * sp * sr + cy * cr, cp * sr)
+    up = (cy * sp * cr + sy * sr, sy * sp * cr - cy * sr, cp * cr)
+    ct, st = math.cos(geometry.tilt), math.sin(geometry.tilt)
+    f, h = geometry.focal, (geometry.forward, geometry.left, geometry.height)
+    place = [h[0] * a + h[1] * b + h[2] * c for a, b, c in zip(forward, left, up, strict=True)]
+    rows = []
+    for a, b, c in zip(forward, left, up, strict=True):
+        ahead, above = ct * a - st * c, st * a + ct * c
+        rows.append((-b / f, -above / f, ahead + (_CU * b + _CV * above) / f))
+    east, north, rise = rows
+    z = max(pose.z + place[2], _LOWEST)
+    return View(pose.x + place[0], pose.y + place[1], z, east, north, (-rise[0], -rise[1], -rise[2]))
+
+
+def _bands(geometry: CameraGeometry) -> tuple[_Band, ...]:
+    """How the image is cut, from the horizon down.
+
+    A level serves the distances at which its texels are between 1 / sqrt(2) and sqrt(2) pixels wide.
+    """
+    scale = geometry.height / _USUAL_HEIGHT
+    reach = geometry.focal * geometry.height  # distance times pixels below the horizon
+    lowest = _HEIGHT - _CV + geometry.focal * math.tan(geometry.tilt)
+    cuts = [geometry.height / (math.sqrt(2.0) * TEXEL * (1 << level)) for level in range(len(_HALVINGS) - 1)]
+    edges = [_FADE[0] * scale, *cuts[::-1], max(lowest, 1.1 * cuts[0])]
+    bands = []
+    for i, (above, below) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        level = len(_HALVINGS) - 1 - i
+        ahead = (reach / above + reach / below) / 2.0
+        bands.append(_Band(above, below if level else math.inf, level, _HALVINGS[level], ahead))
+    last = bands.pop()
+    near = max(_NEAR * scale, last.above)
+    bands.append(last._replace(below=near))
+    bands.append(last._replace(above=near, halvings=_NEAR_HALVINGS))
+    return tuple(bands)
+
+
+def _spans(bands: tuple[_Band, ...], view: View) -> list[tuple[_Band, int, int]]:
+    """The bands that the image shows with their first and one past their last row, from the top down."""
+    d0, d1, d2 = view.sink
+    if d1 <= 0.0:
+        return []  # the car lies on its head
+    horizon = -(d2 + d0 * _CU) / d1
+    rise = abs(d0) * _CU / d1  # the horizon at one border of the image lies this much higher than in the middle
+    spans = []
+    for i, band in enumerate(bands):
+        start = math.ceil(horizon + band.above - (0.0 if i else rise))
+        end = math.ceil(horizon + band.below) if band.below < math.inf else _HEIGHT
+        start, end = min(max(start, 0), _HEIGHT), min(max(end, 0), _HEIGHT)
+        if end > start:
+            spans.append((band, start, end))
+    return spans
+
+
+def _backdrop(look: Look, haze: npt.NDArray[np.float64]) -> Image:
+    """(n, CHANNELS) colours by how far below the horizon, from `_SKY_HEIGHT` above it to where all is haze."""
+    below = np.arange((_SKY_HEIGHT + 2) * _FINENESS) / _FINENESS - _SKY_HEIGHT + 0.5 / _FINENESS
+    low, high = lit(_SKY[0], look.light), lit(_SKY[1], look.light)
+    height = np.clip(-below / _SKY_HEIGHT, 0.0, 1.0)[:, None]
+    sky = low + (high - low) * height
+    ground = np.clip(below + 0.5, 0.0, 1.0)[:, None]  # the share of a pixel that lies below the horizon
+    colours = np.zeros((len(below), CHANNELS), np.uint8)
+    colours[:, :3] = np.rint(sky + (haze - sky) * ground)
+    return colours
+
+
+class _NoiseBank:
+    """Sensor noise: for each step another stretch of one row of random numbers.
+
+    Kept as what to add and what to take away, since OpenCV adds bytes to bytes with saturation ten times as fast as
+    anything else.
+    """
+
+    def __init__(self, noise: Noise) -> None:
+        size = math.prod(FRAME_SHAPE)
+        self._choices = (_BANK_FRAMES - 1) * size
+        self._seed = noise.seed
+        self._more: Image | None = None
+        if noise.sigma > 0.0:
+            random = np.random.Generator(np.random.Philox(noise.seed))
+            drawn = np.rint(noise.sigma * random.standard_normal(_BANK_FRAMES * size, np.float32))
+            self._more = np.clip(drawn, 0, 255).astype(np.uint8)
+            self._less = np.clip(-drawn, 0, 255).astype(np.uint8)
+
+    def add(self, frame: Image, step: int) -> None:
+        """Add the noise of a step to a frame, in place."""
+        if self._more is None:
+            return
+        start = _mixed(self._seed * _GOLDEN + step) % self._choices
+        part = slice(start, start + frame.size)
+        cv2.add(frame, self._more[part].reshape(FRAME_SHAPE), dst=frame)
+        cv2.subtract(frame, self._less[part].reshape(FRAME_SHAPE), dst=frame)
+
+
+def _mixed(number: int) -> int:
+    """64 bits that look random for any sequence of numbers; source: Steele et al., SplitMix, 2014."""
+    mask = (1 << 64) - 1
+    z = (number + 1) * _GOLDEN & mask
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+    return z ^ z >> 31
+
+
+_COLUMNS = np.arange(_WIDTH, dtype=np.float32)[None, :]
+_ROWS = np.arange(_HEIGHT, dtype=np.float32)[:, None]

@@ -1,0 +1,157 @@
+"""The circuit seen from above: a pyramid of square tiles, painted when first asked for.
+
+Tile (level, column, row) covers `TILE` x `TILE` texels of `TEXEL` * 2**level metres; columns count along x, rows along
+y, texel (0, 0) lies at the smallest x and y. Only the corridor of the road has tiles; all else is plain ground, so a
+track of many kilometres costs no more memory than the tiles that are kept.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from envs.circuit import Circuit, Colour
+    from envs.curve import Array
+
+Image = npt.NDArray[np.uint8]
+
+TILE = 256
+"""Texels along the side of a tile."""
+
+TEXEL = 0.05
+"""Size of a texel on level 0 [m]."""
+
+CHANNELS = 4
+"""Red, green, blue and one unused: OpenCV samples four bytes three times as fast as three."""
+
+KEPT = 192
+"""Tiles kept in memory per painting, 262 kB each."""
+
+_FINE = 2  # level 0 is drawn this many times larger and averaged
+_SHIFT = 6  # fractional bits of the coordinates given to OpenCV
+
+
+class Painting:
+    """The ground of one circuit, the same bytes for both directions.
+
+    Args:
+        circuit: what to paint.
+
+    Attributes:
+        ground: RGB of what lies beside the road.
+        tile: (level, column, row) -> (TILE, TILE, CHANNELS) uint8, read-only, or None where there is only ground.
+    """
+
+    def __init__(self, circuit: Circuit) -> None:
+        forward = circuit.facing("forward")
+        self.ground: Colour = forward.markings.ground
+        self.tile: Callable[[int, int, int], Image | None] = lru_cache(maxsize=KEPT)(self._make)
+        self._layers = _layers(forward)
+        self._points = forward.points
+        self._left = _left(forward.points)
+        self._reach = max(border for outer, inner, _ in self._layers for border in (abs(outer), abs(inner)))
+        self._corridor = [_corridor(forward.points, self._reach + 2.0 * forward.step)]
+
+    def has(self, level: int, column: int, row: int) -> bool:
+        """Whether any of the road lies on a tile."""
+        while len(self._corridor) <= level:
+            self._corridor.append({(c >> 1, r >> 1) for c, r in self._corridor[-1]})
+        return (column, row) in self._corridor[level]
+
+    def _make(self, level: int, column: int, row: int) -> Image | None:
+        if not self.has(level, column, row):
+            return None
+        tile = self._drawn(column, row) if level == 0 else self._averaged(level, column, row)
+        tile.setflags(write=False)
+        return tile
+
+    def _averaged(self, level: int, column: int, row: int) -> Image:
+        """A tile from the four below it, each texel the mean of four."""
+        below = self._plain(2 * TILE)
+        for r in range(2):
+            for c in range(2):
+                child = self.tile(level - 1, 2 * column + c, 2 * row + r)
+                if child is not None:
+                    below[r * TILE : (r + 1) * TILE, c * TILE : (c + 1) * TILE] = child
+        return _halved(below)
+
+    def _drawn(self, column: int, row: int) -> Image:
+        """A tile of level 0 from the circuit's geometry."""
+        side = TILE * TEXEL
+        corner = np.array([column * side, row * side])
+        canvas = self._plain(_FINE * TILE)
+        runs = self._runs(corner, side)
+        for outer, inner, colour in self._layers:
+            for run in runs:
+                border = np.concatenate(
+                    [
+                        self._points[run] + outer * self._left[run],
+                        (self._points[run] + inner * self._left[run])[::-1],
+                    ]
+                )
+                # OpenCV's pixel (0, 0) is centred on the canvas's first one; it fills every pixel the border touches,
+                # which `_layers` has made up for.
+                pixels = (border - corner) * (_FINE / TEXEL) - 0.5
+                fixed = np.round(pixels * (1 << _SHIFT)).astype(np.int32)
+                cv2.fillPoly(canvas, [fixed], (*colour, 0), shift=_SHIFT)
+        return _halved(canvas)
+
+    def _plain(self, side: int) -> Image:
+        colour = np.array((*self.ground, 0), np.uint8).view(np.uint32)[0]  # filling whole texels is 30 times as fast
+        return np.full((side, side), colour, np.uint32).view(np.uint8).reshape(side, side, CHANNELS)
+
+    def _runs(self, corner: Array, side: float) -> list[npt.NDArray[np.int64]]:
+        """Stretches of the centreline whose road may touch a tile, as rows of indices in order."""
+        near = np.all(np.abs(self._points - (corner + side / 2.0)) <= side / 2.0 + self._reach + 1.0, axis=1)
+        if near.all():
+            return [np.arange(len(near) + 1) % len(near)]
+        first = int(np.flatnonzero(~near)[0])  # start where the road is elsewhere, so that no run wraps
+        inside = np.concatenate([np.roll(near, -first).astype(np.int8), [0]])
+        changes = np.flatnonzero(np.diff(inside))
+        return [
+            (np.arange(start, end + 2) + first) % len(near)
+            for start, end in zip(changes[::2], changes[1::2], strict=True)
+        ]
+
+
+def _layers(circuit: Circuit) -> list[tuple[float, float, Colour]]:
+    """Strips along the road in the order they are painted: left border, right border [m to the left], colour."""
+    markings = circuit.markings
+    half = circuit.width / 2.0
+    layers = [(half + markings.shoulder, -half - markings.shoulder, markings.asphalt)]
+    if markings.edges is not None:
+        paint = markings.edges
+        layers += [(half, half - paint.width, paint.colour), (paint.width - half, -half, paint.colour)]
+    if markings.centre is not None:
+        layers.append((markings.centre.width / 2.0, -markings.centre.width / 2.0, markings.centre.colour))
+    inset = 0.5 * TEXEL / _FINE
+    return [(left - inset, right + inset, colour) for left, right, colour in layers]
+
+
+def _left(points: Array) -> Array:
+    """(n, 2) unit vectors to the left of the centreline; driven the other way they are the exact opposites."""
+    along = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
+    along /= np.hypot(along[:, :1], along[:, 1:])
+    return np.stack([-along[:, 1], along[:, 0]], axis=1)
+
+
+def _corridor(points: Array, reach: float) -> set[tuple[int, int]]:
+    """Tiles of level 0 within `reach` [m] of the centreline."""
+    side = TILE * TEXEL
+    spread = np.linspace(-reach, reach, 2 + int(2.0 * reach / side))
+    around = np.stack(np.meshgrid(spread, spread), axis=-1).reshape(1, -1, 2)
+    tiles = np.unique(np.floor((points[:, None] + around) / side).astype(np.int64).reshape(-1, 2), axis=0)
+    return {(int(c), int(r)) for c, r in tiles}
+
+
+def _halved(image: Image) -> Image:
+    """An image of half the side, each pixel the mean of four."""
+    side = image.shape[0] // 2
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
