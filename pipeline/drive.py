@@ -65,6 +65,10 @@ class Pending:
         return self.resolved.case
 
 
+class CancelledError(Exception):
+    """The run was stopped while this session was under way."""
+
+
 class Keeper(Protocol):
     """What is told as cases are driven; called from the thread that drives."""
 
@@ -155,6 +159,8 @@ class ModelRun:
         except HarnessError as error:
             self._blame_harness(cases, seen, str(error))
             return seen.kept
+        except CancelledError:
+            return seen.kept
         if self._stop.is_set():
             return seen.kept
         if seen.failed is not None:
@@ -181,14 +187,17 @@ class ModelRun:
 
         Raises:
             HarnessError: the event is about no case of this session, or its facts are not such.
+            CancelledError: the run was stopped; the executor ends the session on any error.
         """
+        if self._stop.is_set():
+            raise CancelledError
         kind = event["event"]
         if kind == "hello":
             claims = {key: value for key, value in event.items() if key not in ("event", "fingerprint_of_world")}
             seen.claims, seen.world = claims, dict(event.get("fingerprint_of_world") or {})
         elif kind == "stopped":
             seen.stopped = event.get("reason")
-        elif kind in ("progress", "episode") and not self._stop.is_set():
+        elif kind in ("progress", "episode"):
             pending = by_key.get(event.get("key", ""))
             if pending is None or pending.key in seen.kept:
                 raise HarnessError(f"the world told of a case that it was not driving: {event.get('key')!r}")

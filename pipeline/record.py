@@ -214,16 +214,16 @@ def write(folder: Path, record: Record) -> Path:
     return path
 
 
-def write_whole(path: Path, body: bytes) -> None:
-    """Make the new file `path` with `body` in it: after a crash at any moment it is whole or not there.
+def write_whole(path: Path, body: bytes, *, replace: bool = False) -> None:
+    """Make the file `path` with `body` in it: after a crash at any moment it is whole, or not there (or as before).
 
     Raises:
         InputError: the folder cannot be written.
-        FileExistsError: the file is there already.
+        FileExistsError: the file is there already, and is not to be replaced.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     # One process writes here at a time (`sole_writer`), so nothing comes between the look and the rename.
-    if path.exists():
+    if not replace and path.exists():
         raise FileExistsError(path)
     try:
         with temporary.open("wb") as stream:

@@ -1,0 +1,288 @@
+"""The command line: what can be asked, and how an answer ends. Each command's work is done by a module of its own.
+
+Those modules are imported when their command runs: `hotlap --help` waits for none of them.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from envs.errors import HotlapError, InputError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+ROOT = Path(__file__).resolve().parent.parent
+INTERRUPTED = 130
+EXECUTORS = ("auto", "local", "docker")
+
+EPILOG = """\b
+Examples:
+  hotlap evaluate                          the quick plan, and the table from it
+  hotlap evaluate --plan full --workers 4  the whole night's work
+  hotlap drive --model pilotnet --circuit montreal --direction reverse --seed 3
+  hotlap drive --model centreline --circuit my_track.toml
+\b
+Exit codes:
+  0    done; a model that fails is a result, and the table shows it
+  1    the results are not good: a calibrator behaved wrongly, or the harness failed in a case
+  2    the command line itself is wrong
+  3    something given is wrong: a manifest, plan, circuit, artifact, record or folder
+  4    the world, Docker or the set-up broke
+  130  stopped by Ctrl-C; what is recorded stays
+"""
+
+
+class CommandLine(click.Group):
+    """The one place where an error of hotlap becomes a line and an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, and exit with the documented code."""
+        kwargs["standalone_mode"] = False
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            code = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except HotlapError as error:
+            kind = "" if error.exit_code == INTERRUPTED else "error: "
+            print(f"hotlap: {kind}{' '.join(str(error).split())}", file=sys.stderr)
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            print("hotlap: stopped", file=sys.stderr)
+            code = INTERRUPTED
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    """A polite request to end is taken like Ctrl-C: what was started is removed first."""
+    raise KeyboardInterrupt
+
+
+def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:  # noqa: FBT001 - click calls it
+    if asked:
+        from pipeline import provenance
+
+        print(f"hotlap {provenance.version()}")
+        context.exit()
+
+
+plan_option = click.option("--plan", default="quick", metavar="NAME|FILE", help="quick (default), full, ci, or a file.")
+executor_option = click.option(
+    "--executor",
+    type=click.Choice(EXECUTORS),
+    default="auto",
+    show_default=True,
+    help="docker: pinned containers. local: plain processes. auto: docker where a daemon answers.",
+)
+models_option = click.option(
+    "--models", "-m", multiple=True, metavar="NAME", help="Only these models, comma-separated or repeated."
+)
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), metavar="DIR", help="Where records and the table are (results/)."
+)
+weights_option = click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="The model manifest (weights/manifest.toml)."
+)
+
+
+@click.group(cls=CommandLine, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def main() -> None:
+    """This compressed driving model is smaller and faster. Does it still drive?
+
+    hotlap drives every model of the manifest round circuits, each in its own pinned container, and writes completions,
+    speed, deviation and timing into one table, results/README.md.
+    """
+
+
+@main.command()
+@plan_option
+@executor_option
+@models_option
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Models side by side (cores, 2 at most).")
+@results_option
+@click.option("--again", is_flag=True, help="Drive recorded cases again, as further attempts.")
+@click.option("--measure/--no-measure", default=True, help="Time models that have no timing on this host (default).")
+@weights_option
+def evaluate(
+    plan: str,
+    executor: str,
+    models: tuple[str, ...],
+    workers: int | None,
+    results: Path | None,
+    *,
+    again: bool,
+    measure: bool,
+    weights: Path | None,
+) -> None:
+    """Drive what is missing of a plan, judge the calibrators, write the table.
+
+    A case that has its record is not driven again: stop at any moment and run the same command to go on.
+
+    \b
+    Examples:
+      hotlap evaluate
+      hotlap evaluate --plan my_plan.toml --models pilotnet --executor local
+    """  # noqa: D301  \b is click's mark
+    from pipeline import display
+    from pipeline import evaluate as work
+
+    request = work.Request(
+        plan=plan,
+        executor=executor,
+        models=_names(models),
+        workers=workers,
+        results=results or work.RESULTS,
+        again=again,
+        measure=measure,
+        **_weights(weights),
+    )
+    work.evaluate(request, display.choose())
+
+
+@main.command()
+@click.option("--model", required=True, metavar="NAME", help="A model of the manifest; hotlap models lists them.")
+@click.option("--circuit", default="simple", metavar="NAME|FILE", help="hotlap circuits lists them (simple).")
+@click.option("--direction", type=click.Choice(("forward", "reverse")), default="forward", show_default=True)
+@click.option("--conditions", default="nominal", metavar="SET", show_default=True, help="nominal or varied.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
+@executor_option
+@click.option("--keep", is_flag=True, help="Write the record and the trace into the results folder.")
+@results_option
+@weights_option
+def drive(
+    model: str,
+    circuit: str,
+    direction: str,
+    conditions: str,
+    *,
+    seed: int,
+    executor: str,
+    keep: bool,
+    results: Path | None,
+    weights: Path | None,
+) -> None:
+    """Drive one case, show it live, and tell how it ended.
+
+    \b
+    Examples:
+      hotlap drive --model pilotnet --circuit montreal --direction reverse --conditions varied --seed 3
+      hotlap drive --model centreline --circuit my_track.toml
+    """  # noqa: D301
+    from pipeline import display, evaluate, single
+    from pipeline.case import Case
+
+    request = single.Request(
+        Case(model, circuit, direction, conditions, seed),
+        executor=executor,
+        keep=(results or evaluate.RESULTS) if keep else None,
+        **_weights(weights),
+    )
+    shown = single.summary(single.drive(request, display.choose()))
+    width = max(len(name) for name, _ in shown)
+    for name, value in shown:
+        print(f"{name:{width}}  {value}")
+
+
+@main.command()
+@executor_option
+@models_option
+@results_option
+@weights_option
+def measure(executor: str, models: tuple[str, ...], results: Path | None, weights: Path | None) -> None:
+    """Time inference on this host, one model at a time.
+
+    Blocks of frames alternate with the FP32 baseline's, on a pinned core. Let nothing else run meanwhile: a host too
+    noisy to measure on is marked in the table.
+
+    \b
+    Example:
+      hotlap measure --models pilotnet
+    """  # noqa: D301
+    from pipeline import evaluate, executors, manifest
+    from pipeline import measure as work
+
+    rows = manifest.load(weights or manifest.MANIFEST)
+    names = tuple(manifest.find(rows, name).name for name in _names(models))
+    chosen, sentence = executors.choose(executor)
+    print(sentence, flush=True)
+    with chosen:
+        print(f"timing: {work.run(rows, chosen, results or evaluate.RESULTS, names=names)}")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def train(arguments: tuple[str, ...]) -> int:
+    """Train PilotNet on the training circuits; write its artifact and its row.
+
+    `hotlap train --help` lists the options.
+    """
+    from pipeline import interpreters
+
+    python = interpreters.ensure("train")
+    with subprocess.Popen([str(python), "-m", "pipeline.training", *arguments], cwd=ROOT) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            return INTERRUPTED
+
+
+@main.command()
+@plan_option
+@models_option
+@results_option
+@weights_option
+def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Path | None) -> None:
+    """Write the table again from the records alone; nothing is driven.
+
+    \b
+    Example:
+      hotlap table --plan full
+    """  # noqa: D301
+    from pipeline import display
+    from pipeline import evaluate as work
+
+    request = work.Request(plan=plan, models=_names(models), results=results or work.RESULTS, **_weights(weights))
+    work.tabulate(request, display.choose())
+
+
+@main.command()
+@weights_option
+def models(weights: Path | None) -> None:
+    """List the manifest's models and check their artifacts."""
+    from pipeline import listing, manifest
+
+    text, wrong = listing.models(weights or manifest.MANIFEST)
+    print(text, flush=True)
+    if wrong:
+        raise InputError(f"{len(wrong)} of the models cannot be driven: {'; '.join(wrong)}")
+
+
+@main.command()
+@click.option("--tag", metavar="TAG", help="Only circuits with this tag: benchmark or training.")
+def circuits(tag: str | None) -> None:
+    """List the circuits: length, tightest bend, width, tags."""
+    from pipeline import listing
+
+    print(listing.circuits(tag))
+
+
+def _names(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in a repeatable option, each value of which may list several with commas."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def _weights(path: Path | None) -> dict[str, Any]:
+    """The manifest as an argument, if one was given."""
+    return {} if path is None else {"weights": path}
