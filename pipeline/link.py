@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from envs.errors import HarnessError
+from envs.errors import HarnessError, InputError
 from pipeline import protocol
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from envs.command import Command
+
+
+MAX_SOCKET_PATH = 107
+"""What fits in ``sockaddr_un`` on Linux beside its closing zero [bytes]."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,31 @@ class Link:
     def close(self) -> None:
         """Close the connection without a word."""
         self._channel.close()
+
+
+def listen(path: Path) -> socket.socket:
+    """A socket that listens at `path`, which owner and group alone may use.
+
+    Raises:
+        InputError: the path is too long, exists already, or its folder is not there.
+    """
+    length = len(os.fsencode(path))
+    if length > MAX_SOCKET_PATH:
+        raise InputError(
+            f"the socket's path has {length} bytes, and Linux allows {MAX_SOCKET_PATH}: {path}; use a shorter folder"
+        )
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The mask is the process's, but the world has no second thread that could make a file meanwhile.
+    mask = os.umask(0o117)
+    try:
+        listener.bind(os.fspath(path))
+    except OSError as error:
+        listener.close()
+        raise InputError(f"cannot listen at {path}: {error.strerror}") from error
+    finally:
+        os.umask(mask)
+    listener.listen(1)
+    return listener
 
 
 def accept(listener: socket.socket, deadlines: Deadlines, expected: Mapping[str, Any]) -> Link:

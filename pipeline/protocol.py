@@ -10,8 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import math
-import os
-import socket
 import struct
 import sys
 import termios
@@ -22,10 +20,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from envs.command import Command
-from envs.errors import InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import socket
 
     from numpy.typing import NDArray
 
@@ -36,8 +33,6 @@ MAX_HELLO = 4096
 """The longest hello [bytes]: it is read before anything is known of the driver."""
 MAX_TEXT = 200
 """The longest text in a hello [characters]."""
-MAX_SOCKET_PATH = 107
-"""What fits in ``sockaddr_un`` on Linux beside its closing zero [bytes]."""
 FRAME_SHAPE = (66, 200, 3)
 FRAME_BYTES = 66 * 200 * 3
 
@@ -354,37 +349,3 @@ def _left(deadline: float) -> float:
     if left <= 0.0:
         raise TimeoutError
     return left
-
-
-def check_socket_path(path: Path) -> None:
-    """Check that `path` fits in a Unix socket's address.
-
-    Raises:
-        InputError: it is too long.
-    """
-    length = len(os.fsencode(path))
-    if length > MAX_SOCKET_PATH:
-        raise InputError(
-            f"the socket's path has {length} bytes, and Linux allows {MAX_SOCKET_PATH}: {path}; use a shorter folder"
-        )
-
-
-def listen(path: Path) -> socket.socket:
-    """A socket that listens at `path`, which owner and group alone may use.
-
-    Raises:
-        InputError: the path is too long, exists already, or its folder is not there.
-    """
-    check_socket_path(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The mask is the process's, but the world has no second thread that could make a file meanwhile.
-    mask = os.umask(0o117)
-    try:
-        listener.bind(os.fspath(path))
-    except OSError as error:
-        listener.close()
-        raise InputError(f"cannot listen at {path}: {error.strerror}") from error
-    finally:
-        os.umask(mask)
-    listener.listen(1)
-    return listener

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from envs.errors import HarnessError, HotlapError
 from pipeline import protocol
 from pipeline.fingerprint import fingerprint
-from pipeline.link import Deadlines, DriverFault, Link, accept, blaming
+from pipeline.link import Deadlines, DriverFault, Link, accept, blaming, listen
 
 if TYPE_CHECKING:
     import socket
@@ -143,7 +143,7 @@ def run(job: Mapping[str, Any], emit: Emit, signals: Signals) -> str:
     with ExitStack() as stack:
         listeners = []
         for path in paths:
-            listeners.append(stack.enter_context(protocol.listen(path)))
+            listeners.append(stack.enter_context(listen(path)))
             stack.callback(path.unlink, missing_ok=True)
         emit({"event": "listening"})
         work = _drive if job["mode"] == "drive" else _measure

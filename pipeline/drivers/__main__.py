@@ -40,7 +40,6 @@ def main(arguments: Sequence[str]) -> int:
         driver = drivers.runtime(asked.runtime).load(
             asked.artifact, Options(device=asked.device, threads=asked.threads, sha256=asked.sha256)
         )
-        protocol.check_socket_path(asked.socket)
         channel = protocol.Channel(connect(asked.socket))
         try:
             serve(channel, driver, asked.model)
@@ -72,7 +71,7 @@ def connect(path: Path, timeout_s: float = CONNECT_S) -> socket.socket:
     """A connection to the world at `path`, which may not listen yet.
 
     Raises:
-        HotlapError: the world did not listen within `timeout_s` [s].
+        HotlapError: the world did not listen within `timeout_s` [s], or cannot be reached there.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -84,6 +83,9 @@ def connect(path: Path, timeout_s: float = CONNECT_S) -> socket.socket:
             if time.monotonic() > deadline:
                 raise HotlapError(f"no world listens at {path} after {timeout_s:g} s; start one first") from error
             time.sleep(0.01)
+        except OSError as error:
+            connection.close()
+            raise HotlapError(f"cannot connect to the world at {path}: {error.strerror or error}") from error
         else:
             return connection
 

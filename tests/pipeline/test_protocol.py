@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from envs.command import Command
 from envs.errors import InputError
 from pipeline import protocol
-from pipeline.link import Deadlines, DriverFault, accept, blaming
+from pipeline.link import Deadlines, DriverFault, accept, blaming, listen
 from pipeline.protocol import Answer, Channel, ClosedError, DeadlineError, Hello, ProtocolError
 
 if TYPE_CHECKING:
@@ -271,25 +271,25 @@ def test_no_bytes_break_a_parser(body: bytes) -> None:
 def test_a_socket_path_that_is_too_long_is_refused_with_its_length(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 100)
     with pytest.raises(InputError, match=r"the socket's path has [0-9]+ bytes, and Linux allows 107: .*; use"):
-        protocol.listen(path)
+        listen(path)
 
 
 def test_a_socket_is_for_owner_and_group_alone(tmp_path: Path) -> None:
-    with protocol.listen(tmp_path / "s"):
+    with listen(tmp_path / "s"):
         assert (tmp_path / "s").stat().st_mode & 0o777 == 0o660
         with pytest.raises(InputError, match=r"cannot listen at .*: Address already in use"):
-            protocol.listen(tmp_path / "s")
+            listen(tmp_path / "s")
 
 
 def test_nobody_connects(tmp_path: Path) -> None:
-    with protocol.listen(tmp_path / "s") as listener, pytest.raises(DriverFault) as caught, blaming(1):
+    with listen(tmp_path / "s") as listener, pytest.raises(DriverFault) as caught, blaming(1):
         accept(listener, Deadlines(connect=0.05), {})
     assert (caught.value.index, caught.value.outcome) == (1, "driver_timeout")
     assert caught.value.reason == "it did not connect within 0.05 s"
 
 
 def test_a_hello_that_claims_something_else_than_was_asked_for(tmp_path: Path) -> None:
-    with protocol.listen(tmp_path / "s") as listener, socket.socket(socket.AF_UNIX) as driver:
+    with listen(tmp_path / "s") as listener, socket.socket(socket.AF_UNIX) as driver:
         driver.connect(str(tmp_path / "s"))
         driver.sendall(framed(HELLO.body()))
         with pytest.raises(ProtocolError, match=r"^its hello says device = 'cpu'; 'cuda' was asked for$"):
@@ -297,7 +297,7 @@ def test_a_hello_that_claims_something_else_than_was_asked_for(tmp_path: Path) -
 
 
 def test_a_link_refuses_what_was_not_asked_for_and_ends_in_peace(tmp_path: Path) -> None:
-    with protocol.listen(tmp_path / "s") as listener, socket.socket(socket.AF_UNIX) as driver:
+    with listen(tmp_path / "s") as listener, socket.socket(socket.AF_UNIX) as driver:
         driver.connect(str(tmp_path / "s"))
         driver.sendall(framed(HELLO.body()) + framed(protocol.ready_body(0)))
         link = accept(listener, Deadlines(), {})
@@ -317,7 +317,7 @@ def test_the_driver_on_the_documentations_page_speaks_the_protocol(tmp_path: Pat
     program = tmp_path / "driver.py"
     program.write_text(documented_driver())
     assert "pipeline" not in program.read_text()
-    with protocol.listen(tmp_path / "s") as listener:
+    with listen(tmp_path / "s") as listener:
         driver = subprocess.Popen([sys.executable, "-I", program, "--socket", tmp_path / "s", "--model", "mine"])
         try:
             link = accept(listener, Deadlines(), {"model": "mine"})
