@@ -22,6 +22,9 @@ TIMEOUT = "timeout"
 REACH = 4.0
 """How far along the circuit one update looks, either way [m]; a car at 15 m/s moves 0.75 m between two."""
 
+ROUNDING = 1e-9
+"""What a sum of control steps may lack of a whole second [s]."""
+
 
 class ProgressState(NamedTuple):
     """Where the car is on the circuit.
@@ -168,9 +171,9 @@ class Judge:
             return LEFT_LANE
         if state.distance >= self._length:
             return COMPLETED
-        if time - self._best_at >= self._limits.stall_s:
+        if time - self._best_at >= self._limits.stall_s - ROUNDING:
             return STALLED
-        if time >= self._time_limit:
+        if time >= self._time_limit - ROUNDING:
             return TIMEOUT
         return None
 

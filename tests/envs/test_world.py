@@ -1,0 +1,163 @@
+"""The world: the same episode whatever came before, the true state as it is, the parts of a step in order."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pybullet
+import pytest
+
+from envs import circuit as circuits
+from envs.camera import FRAME_SHAPE
+from envs.command import Command, normalised
+from envs.conditions import Conditions, draw
+from envs.expert import command
+from envs.progress import COMPLETED, LEFT_LANE, STALLED
+from envs.true_state import TrueState
+from envs.world import World
+
+if TYPE_CHECKING:
+    from envs.circuit import Circuit
+
+CIRCLE = "width = 6.0\n[[segments]]\nradius = 20.0\nangle = 360.0\n"
+
+
+@cache
+def circle() -> Circuit:
+    return circuits.parse(CIRCLE, "circle")
+
+
+def blind(conditions: Conditions, circuit: Circuit | None = None) -> World:
+    return World(circuit or circle(), conditions, camera=False)
+
+
+def trajectory(world: World, steps: int) -> str:
+    """Hash of a seeded drive, frames included where there are any."""
+    random = np.random.default_rng(3)
+    digest = hashlib.sha256()
+    world.reset()
+    while world.outcome is None and world.step_index < steps:
+        speed, steering = random.normal(0.0, 0.1, 2)
+        base = command(world.true_state)
+        frame = world.step(normalised(8.0 + 10.0 * float(speed), 0.5 * (base.steering + float(steering))))[0].frame
+        car = world.car_state
+        digest.update(struct.pack("<9d", *car))
+        if frame is not None:
+            digest.update(frame.tobytes())
+    return digest.hexdigest()
+
+
+def test_same_commands_same_bits_alone_or_after_others() -> None:
+    conditions = draw("varied", 5, "circle", "forward")
+    with blind(conditions) as world:
+        alone = trajectory(world, 150)
+        assert trajectory(world, 150) == alone
+    with blind(draw("varied", 6, "circle", "forward"), circle().reversed()) as other, blind(conditions) as world:
+        assert trajectory(other, 60) != alone
+        other.reset()
+        world.reset()
+        other.step(Command(1.0, 1.0))
+        assert trajectory(world, 150) == alone
+
+
+def test_frames_too_are_the_same_bits() -> None:
+    conditions = draw("varied", 5, "circle", "forward")
+    with World(circle(), conditions) as world:
+        assert world.reset().frame is not None
+        first = trajectory(world, 40)
+        assert world.frame.shape == FRAME_SHAPE
+        assert world.frame.dtype == np.uint8
+        kept = world.frame
+        copy = kept.copy()
+        assert trajectory(world, 40) == first
+        assert np.array_equal(kept, copy)  # a frame given out is never painted over
+
+
+def test_starts_where_the_conditions_say() -> None:
+    conditions = Conditions(start_fraction=0.25, start_offset=0.5, start_heading=-0.05)
+    with blind(conditions) as world:
+        observation = world.reset()
+    assert observation.frame is None
+    assert observation.car.speed == 0.0
+    assert observation.progress.s == pytest.approx(0.25 * circle().length, abs=1e-3)
+    assert observation.progress.offset == pytest.approx(0.5, abs=1e-3)
+    assert observation.progress.heading_error == pytest.approx(-0.05, abs=1e-6)
+    assert observation.progress.distance == pytest.approx(0.0, abs=1e-9)
+
+
+def test_true_state_shows_the_lane_in_the_cars_eyes() -> None:
+    with blind(Conditions(start_fraction=0.9, start_offset=-0.5, start_heading=0.2)) as world:
+        world.reset()
+        state = world.true_state
+    assert state.offset == pytest.approx(-0.5, abs=2e-3)
+    assert state.heading_error == pytest.approx(0.2, abs=1e-6)
+    assert state.curvature == pytest.approx(0.05, rel=1e-6)
+    assert state.preview_curvature == pytest.approx([0.05] * 16)
+    arcs = 2.5 * np.arange(1, 17) / 20.0
+    ahead = np.column_stack((20.0 * np.sin(arcs), 0.5 + 20.0 * (1.0 - np.cos(arcs))))
+    turned = ahead @ np.array([[math.cos(0.2), -math.sin(0.2)], [math.sin(0.2), math.cos(0.2)]])
+    assert state.preview == pytest.approx(turned, abs=2e-3)
+
+
+def test_true_state_survives_packing() -> None:
+    with blind(Conditions(start_offset=0.3)) as world:
+        world.reset()
+        state = world.true_state
+    packed = state.pack()
+    assert len(packed) == 52 * 8
+    assert struct.unpack(">d", packed[8:16])[0] == state.offset
+    again = TrueState.unpack(packed)
+    assert again[:4] == state[:4]
+    assert np.array_equal(again.preview, state.preview)
+    assert np.array_equal(again.preview_curvature, state.preview_curvature)
+    with pytest.raises(ValueError, match="416 bytes"):
+        TrueState.unpack(packed[:-1])
+
+
+def test_outcomes() -> None:
+    with blind(Conditions()) as world:
+        world.reset()
+        while world.outcome is None:
+            world.step(command(world.true_state))
+        assert world.outcome == COMPLETED
+        assert world.progress.distance >= circle().length
+        world.reset()
+        assert (world.outcome, world.step_index, world.time) == (None, 0, 0.0)
+        while world.outcome is None:
+            world.step(Command(-1.0, 0.0))
+        assert (world.outcome, world.time) == (STALLED, 5.0)
+        world.reset()
+        while world.outcome is None:
+            world.step(Command(0.0, 0.0))
+        assert world.outcome == LEFT_LANE
+
+
+def test_a_step_needs_an_episode() -> None:
+    world = blind(Conditions())
+    with pytest.raises(RuntimeError, match="not begun"):
+        world.step(Command(0.0, 0.0))
+    world.reset()
+    with pytest.raises(RuntimeError, match="no frame"):
+        _ = world.frame
+    while world.outcome is None:
+        world.step(Command(0.0, 0.0))
+    with pytest.raises(RuntimeError, match="over"):
+        world.step(Command(0.0, 0.0))
+    world.close()
+    world.close()
+
+
+def test_engines_are_let_go() -> None:
+    with blind(Conditions()) as world:
+        clients = []
+        for _ in range(3):
+            world.reset()
+            clients.append(world._client)
+            connected = [pybullet.getConnectionInfo(client)["isConnected"] for client in set(clients)]
+            assert sum(connected) == 1
+    assert not any(pybullet.getConnectionInfo(client)["isConnected"] for client in clients)
