@@ -46,7 +46,9 @@ def command(row: dict[str, Any], python: str, find_links: str | None, *, upgrade
         words += ["--constraint", row["constraint"]]
     if row.get("find_links"):
         if not find_links:
-            sys.exit(f"lock: {row['lock']} needs PyTorch's CPU wheel; name a folder or page that has it by --find-links")
+            sys.exit(
+                f"lock: {row['lock']} needs PyTorch's CPU wheel; name a folder or page that has it by --find-links"
+            )
         words += ["--find-links", find_links]
     if upgrade:
         words.append("--upgrade")

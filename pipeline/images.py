@@ -71,9 +71,9 @@ def tag(name: str) -> str:
     """The tag of image `name`, such as ``hotlap/world:0123456789ab``."""
     image = IMAGES[name]
     parts = [hashlib.sha256(json.dumps([image.arguments, pins()["base"]], sort_keys=True).encode()).hexdigest()]
-    for path in (ROOT / image.dockerfile, *(ROOT / lock for lock in image.locks), *sources(name)):
-        parts.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(ROOT).as_posix()}")
-    return f"hotlap/{name}:{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()[:12]}"
+    files = (ROOT / image.dockerfile, *(ROOT / lock for lock in image.locks), *sources(name))
+    parts += [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(ROOT).as_posix()}" for path in files]
+    return f"hotlap/{name}:{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
 
 
 def sources(name: str) -> tuple[Path, ...]:
@@ -168,7 +168,9 @@ def base(say: Callable[[str], None] = tell) -> str:
         say(f"base image: {public}, pulled")
         return str(public)
     reason = (pulled.stderr.strip().splitlines() or ["no reason given"])[-1]
-    say(f"base image: {public} cannot be pulled ({reason}); making {row['local']} from this machine's Debian mirror ...")
+    say(
+        f"base image: {public} cannot be pulled ({reason}); making {row['local']} from this machine's Debian mirror ..."
+    )
     started = time.monotonic()
     made = _run([str(ROOT / "docker" / "airgapped.sh"), row["local"], row["suite"]], None)
     if made.returncode != 0:

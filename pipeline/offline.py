@@ -25,7 +25,7 @@ SECTIONS = ("global", "install", ":env:")
 
 
 def build_arguments(folder: Path, locks: Sequence[Path]) -> dict[str, str]:
-    """Build arguments for an image that installs `locks`; fills `folder` with the certificate and the wheels they need."""
+    """Build arguments for an image that installs `locks`; puts certificate and wheels into `folder`."""
     settings = pip_settings()
     found = {f"PIP_{name.upper().replace('-', '_')}": _remote(settings.get(name, "")) for name in ADDRESSES}
     certificate = Path(settings.get("cert", ""))
@@ -46,10 +46,7 @@ def pip_settings() -> dict[str, str]:
 
 
 def parse_settings(text: str) -> dict[str, str]:
-    """Name -> value of the sections that installing reads, in pip's order of precedence.
-
-    Example: ``parse_settings("global.cert='/a'\\n:env:.cert='/b'") == {"cert": "/b"}``.
-    """
+    """Name -> value of the sections that installing reads, in pip's order of precedence."""
     rows = []
     for line in text.splitlines():
         name, equals, value = line.partition("=")
@@ -82,7 +79,7 @@ def _remote(value: str) -> str:
 
 
 def _place(source: Path, target: Path) -> None:
-    """Have the bytes of `source` at `target`, leaving alone what is there already, so that the builder's cache holds."""
+    """Have the bytes of `source` at `target`; what is there already stays, so that the builder's cache holds."""
     if target.exists() and target.stat().st_size == source.stat().st_size and _sha256(target) == _sha256(source):
         return
     part = target.with_name(f"{target.name}.{os.getpid()}.part")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,10 +15,11 @@ from envs.errors import HarnessError
 from pipeline.executors import base, owner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    import docker
+    from docker.client import DockerClient
+    from docker.models import containers
 
 KILLED = 137
 """Exit status of a container whose first process was killed, by us, by itself or for its memory."""
@@ -108,9 +110,9 @@ class Container:
     Entering creates it and starts nothing; leaving kills and removes it.
     """
 
-    client: docker.DockerClient
+    client: DockerClient
     recipe: Recipe
-    _inner: docker.models.containers.Container = field(init=False, repr=False)
+    _inner: containers.Container = field(init=False, repr=False)
 
     def __enter__(self) -> Self:
         """Create it.
@@ -133,12 +135,15 @@ class Container:
     ) -> None:
         owner.remove_container(self._inner)
 
-    def attach(self) -> Iterator[tuple[bytes | None, bytes | None]]:
-        """What it prints from now on, as it comes: pieces of stdout and of stderr. Attach before starting."""
-        pieces: Iterator[tuple[bytes | None, bytes | None]] = self._inner.attach(
-            stdout=True, stderr=True, stream=True, logs=False, demux=True
-        )
-        return pieces
+    @contextmanager
+    def attached(self) -> Iterator[Iterable[tuple[bytes | None, bytes | None]]]:
+        """What it prints from now on, as it comes: pieces of stdout and of stderr. Attach before starting it."""
+        pieces: Any = self._inner.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
+        try:
+            yield pieces
+        finally:
+            # The stream's own `close` leaves the connection open, and cannot close one over SSH.
+            pieces._response.close()  # noqa: SLF001
 
     def start(self) -> None:
         """Start it.
@@ -149,7 +154,9 @@ class Container:
         try:
             self._inner.start()
         except APIError as error:
-            raise HarnessError(f"Docker cannot start a container of {self.recipe.image}: {error.explanation}") from error
+            raise HarnessError(
+                f"Docker cannot start a container of {self.recipe.image}: {error.explanation}"
+            ) from error
 
     def signal(self, name: str) -> None:
         """Send it a signal; one that has ended already is left alone."""
@@ -164,7 +171,7 @@ class Container:
     def wait(self) -> None:
         """Wait until it has ended; set a deadline by killing it from elsewhere."""
         # The SDK's own `wait(timeout=)` breaks the connection in ways that differ by version, so none is given.
-        self.client.api.wait(self._inner.id, timeout=None)
+        self.client.api.wait(str(self._inner.id), timeout=None)
 
     def end(self, *, killed: bool) -> base.DriverEnd:
         """How it ended; `killed` says that it was stopped by us, so that its status tells nothing of it."""

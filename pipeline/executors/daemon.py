@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import docker
+from docker.client import DockerClient
 from docker.errors import DockerException
 
 from envs.errors import HarnessError
@@ -56,12 +56,12 @@ def builder() -> str:
 
 
 def build_environment() -> dict[str, str]:
-    """The environment of a build: this process's, with BuildKit asked for, which older clients do not use by default."""
+    """The environment of a build: this process's, and BuildKit, which older clients do not use by default."""
     return {**os.environ, "DOCKER_BUILDKIT": "1"}
 
 
-def connect() -> docker.DockerClient:
-    """A connection to the daemon that the command line client uses (its context, DOCKER_HOST), to be closed by the caller.
+def connect() -> DockerClient:
+    """A connection to the daemon that the command line client uses (context, DOCKER_HOST); the caller closes it.
 
     Raises:
         HarnessError: no daemon answers there.
@@ -69,12 +69,14 @@ def connect() -> docker.DockerClient:
     client = next(clients(), None)
     host = None if client is None else _output(client, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
     try:
-        connection = docker.DockerClient(base_url=host, timeout=TIMEOUT_S) if host else docker.from_env(timeout=TIMEOUT_S)
+        connection = (
+            DockerClient(base_url=host, timeout=TIMEOUT_S) if host else DockerClient.from_env(timeout=TIMEOUT_S)
+        )
         connection.ping()
     except DockerException as error:
         where = host or "the usual socket"
         raise HarnessError(
-            f"no Docker daemon answers at {where}; start one (docker/start_daemon.sh where there is no service manager), "
+            f"no Docker daemon answers at {where}; start one (where no service manager does: docker/start_daemon.sh), "
             "or run without containers by --executor local"
         ) from error
     return connection

@@ -23,10 +23,10 @@ from pipeline.executors.container import Container, Limits, Recipe
 from pipeline.manifest import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from types import TracebackType
 
-    import docker
+    from docker.client import DockerClient
 
 WORLD_USER = "10001:10000"
 DRIVER_USER = "10002:10000"
@@ -56,17 +56,28 @@ class DockerExecutor:
 
     name = "docker"
 
-    def __init__(self, limits: dict[str, Limits] = DRIVER_LIMITS, say: Callable[[str], None] = images.tell) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, Limits] = DRIVER_LIMITS,
+        arguments_of: Callable[..., list[str]] = base.driver_arguments,
+        say: Callable[[str], None] = images.tell,
+    ) -> None:
         """Connect, and remove what a killed hotlap left behind.
+
+        Args:
+            limits: role -> what its drivers may use.
+            arguments_of: what a driver's Python is given; tests give drivers of their own.
+            say: tells the user a line.
 
         Raises:
             HarnessError: no daemon answers.
         """
         self._limits = limits
+        self._arguments_of = arguments_of
         self._say = say
         self._run = secrets.token_hex(6)
         self._labels = {owner.RUN_LABEL: self._run, owner.OWNER_LABEL: str(owner.this_process())}
-        self._images: dict[str, str] = {}
+        self._images: dict[str, tuple[str, str]] = {}
         self._environments: dict[str, dict[str, Any]] = {}
         with closing(daemon.connect()) as client, _talking():
             version = client.version()
@@ -107,9 +118,10 @@ class DockerExecutor:
                 container.start()
                 container.wait()
                 end, printed = container.end(killed=False), container.printed()
+            tag, image_id = self._images[role]
             if end.exit != 0:
-                raise HarnessError(f"the interpreter in image {images.tag(role)} does not run: {end.log_tail}")
-            image = {"docker": self._version, "image": images.tag(role), "image_id": self._image(role)}
+                raise HarnessError(f"the interpreter in image {tag} does not run: {end.log_tail}")
+            image = {"docker": self._version, "image": tag, "image_id": image_id}
             self._environments[role] = {**json.loads(printed), **image}
         return self._environments[role]
 
@@ -139,9 +151,10 @@ class DockerExecutor:
         self.close()
 
     def _image(self, role: str) -> str:
+        """The id of the image of `role`, from the first time it was needed on, whatever is edited meanwhile."""
         if role not in self._images:
-            self._images[role] = images.ensure(role, self._say)
-        return self._images[role]
+            self._images[role] = (images.tag(role), images.ensure(role, self._say))
+        return self._images[role][1]
 
     def _world(self, session: base.Session, folder: Path, volumes: list[str]) -> Recipe:
         sockets = [f"{SOCKET_FOLDER}/{index}/s" for index in range(len(volumes))]
@@ -172,10 +185,10 @@ class DockerExecutor:
             image=self._image(spec.role),
             command=[
                 "python",
-                *base.driver_arguments(spec, socket=f"{SOCKET_FOLDER}/{index}/s", artifact=artifact),
+                *self._arguments_of(spec, socket=f"{SOCKET_FOLDER}/{index}/s", artifact=artifact),
             ],
             user=DRIVER_USER,
-            # One core more than its threads: a quota of exactly its threads would stall it whenever a helper thread runs.
+            # A core more than its threads: a quota of just its threads would stall it whenever a helper thread runs.
             limits=Limits(limits.memory_mb, limits.processes + spec.threads, spec.threads + 1.0, limits.tmp_mb),
             mounts=mounts,
             labels=self._labels,
@@ -213,12 +226,12 @@ class Running:
         """
         watchers = [threading.Thread(target=self._watch, args=(index,)) for index in range(len(self._drivers))]
         alarm = threading.Timer(self._deadline_s, self._time_out)
-        pieces = self._world.attach()
         try:
             for thread in (*watchers, alarm):
                 thread.start()
-            self._world.start()
-            log = self._read(pieces)
+            with self._world.attached() as pieces:
+                self._world.start()
+                log = self._read(pieces)
             self._world.wait()
             return self._end(log)
         finally:
@@ -248,7 +261,7 @@ class Running:
         self._timed_out.set()
         self._world.signal("SIGKILL")
 
-    def _read(self, pieces: Iterator[tuple[bytes | None, bytes | None]]) -> bytes:
+    def _read(self, pieces: Iterable[tuple[bytes | None, bytes | None]]) -> bytes:
         """Hand on the world's events as they come, until it closes its output; returns the end of its log."""
         log, line = bytearray(), bytearray()
         for out, err in pieces:
@@ -309,7 +322,7 @@ def _private_folder(holder: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _volume(client: docker.DockerClient, labels: dict[str, str]) -> Iterator[str]:
+def _volume(client: DockerClient, labels: dict[str, str]) -> Iterator[str]:
     """A new volume's name."""
     volume = client.volumes.create(name=f"hotlap-{secrets.token_hex(8)}", labels=labels)
     try:

@@ -1,4 +1,4 @@
-"""Who started a container, volume or folder, so that what a killed hotlap left behind is known and removed by the next one."""
+"""Who started a container, volume or folder: by that, the next hotlap removes what a killed one has left behind."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import socket
 import subprocess
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, NotFound
 
 if TYPE_CHECKING:
-    import docker
+    from docker.client import DockerClient
+    from docker.models.containers import Container
+    from docker.models.volumes import Volume
 
 RUN_LABEL = "hotlap.run"
 OWNER_LABEL = "hotlap.owner"
@@ -60,9 +62,9 @@ def parse(text: str) -> Owner | None:
     return Owner(parts[0], parts[1], int(parts[2]), parts[3])
 
 
-def sweep(client: docker.DockerClient, folders: Path) -> int:
+def sweep(client: DockerClient, folders: Path) -> int:
     """Remove all containers, volumes and session folders whose owner is gone; returns how many there were."""
-    chosen = {"label": OWNER_LABEL}
+    chosen: dict[str, Any] = {"label": OWNER_LABEL}
     removed = 0
     for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
         removed += _left(container.labels.get(OWNER_LABEL, "")) and remove_container(container)
@@ -75,16 +77,16 @@ def sweep(client: docker.DockerClient, folders: Path) -> int:
     return removed
 
 
-def remove_run(client: docker.DockerClient, run: str) -> None:
+def remove_run(client: DockerClient, run: str) -> None:
     """Remove all containers and volumes of `run`."""
-    chosen = {"label": f"{RUN_LABEL}={run}"}
+    chosen: dict[str, Any] = {"label": f"{RUN_LABEL}={run}"}
     for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
         remove_container(container)
     for volume in client.volumes.list(filters=chosen):
         remove_volume(volume)
 
 
-def remove_container(container: docker.models.containers.Container) -> bool:
+def remove_container(container: Container) -> bool:
     """Kill and remove `container`; False where it is gone, or being removed, already."""
     try:
         container.remove(force=True, v=True)
@@ -97,7 +99,7 @@ def remove_container(container: docker.models.containers.Container) -> bool:
     return True
 
 
-def remove_volume(volume: docker.models.volumes.Volume) -> bool:
+def remove_volume(volume: Volume) -> bool:
     """Remove `volume`; False where it is gone already, or a container that is not ours to remove still uses it."""
     try:
         volume.remove(force=True)
