@@ -36,8 +36,8 @@ measure: .venv/ready ## Measure inference times on this host, nothing else runni
 train: .venv/ready ## Train the network on the training circuits and write its artifact
 	$(HOTLAP) train $(ARGS)
 
-table: .venv/ready ## Write RESULTS/README.md again from the records alone
-	$(HOTLAP) table --results $(RESULTS) $(ARGS)
+table: .venv/ready ## Write RESULTS/README.md again from the records of PLAN alone
+	$(HOTLAP) table --plan $(PLAN) --results $(RESULTS) $(ARGS)
 
 readme: ## Copy the table of RESULTS/README.md into README.md
 	$(PYTHON) -m pipeline.readme $(RESULTS)/README.md README.md
