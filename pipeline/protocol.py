@@ -41,6 +41,7 @@ _EPISODE = struct.Struct(">cI")
 _FRAME_HEAD = struct.Struct(">cIQH")
 _COMMAND = struct.Struct(">cQQff")
 COMMAND_BYTES = _COMMAND.size
+END_BODY = b"E"
 
 
 class ProtocolError(Exception):
@@ -227,9 +228,6 @@ def parse_command(body: memoryview, nonce: int) -> Answer:
     if not (-1.0 <= speed <= 1.0 and -1.0 <= steering <= 1.0):  # False for NaN too
         raise ProtocolError(f"its command is not in [-1, 1]: speed {speed:g}, steering {steering:g}")
     return Answer(nonce, inference_ns, Command(speed, steering))
-
-
-END_BODY = b"E"
 
 
 def kind_of(body: memoryview) -> bytes:
