@@ -23,8 +23,8 @@ TICK_S = 0.2
 class Crew:
     """Does tasks, a few at a time, begun in their order.
 
-    A task that raises an InputError ends alone: what is wrong with one model keeps no other from driving. Any other error
-    stops the rest.
+    A task that raises an InputError ends alone: what is wrong with one model keeps no other from driving. Any other
+    error stops the rest.
 
     Args:
         tasks: what to do.

@@ -34,6 +34,7 @@ WORLD_SOURCES = (
     "pipeline/protocol.py",
     "pipeline/world.py",
     "pipeline/episode.py",
+    "pipeline/link.py",
 )
 """The code of the world's side. The data files of `envs/` are in the key as resolved: circuit and drawn conditions."""
 

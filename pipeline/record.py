@@ -285,12 +285,12 @@ def _damaged(path: Path, problem: str) -> InputError:
 def _files(folder: Path) -> Iterator[tuple[str, int, Path]]:
     if not folder.is_dir():
         return
-    for entry in os.scandir(folder):
-        named = FILE_NAME.fullmatch(entry.name)
+    for name in os.listdir(folder):
+        named = FILE_NAME.fullmatch(name)
         if named is not None:
-            yield named["key"], int(named["attempt"]), Path(entry.path)
-        elif entry.name.endswith(".json"):
-            raise InputError(f"{entry.path}: is no record (<64 hex digits>.<attempt>.json); move it out of this folder")
+            yield named["key"], int(named["attempt"]), folder / name
+        elif name.endswith(".json"):
+            raise InputError(f"{folder / name}: is no record (<64 hex digits>.<attempt>.json); move it elsewhere")
 
 
 def _sync_folder(folder: Path) -> None:
