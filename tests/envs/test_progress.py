@@ -118,7 +118,18 @@ def test_never_jumps_to_a_part_that_nearly_touches() -> None:
 
 def near_miss() -> Circuit:
     """A hairpin whose legs come close to each other."""
-    knots = [[0, 0], [40, 0], [80, 0], [100, 6], [104, 20], [92, 30], [70, 22], [50, 7.5], [30, 7.5], [10, 16]]
+    knots: list[list[float]] = [
+        [0, 0],
+        [40, 0],
+        [80, 0],
+        [100, 6],
+        [104, 20],
+        [92, 30],
+        [70, 22],
+        [50, 7.5],
+        [30, 7.5],
+        [10, 16],
+    ]
     knots += [[-10, 30], [-30, 30], [-36, 14], [-24, 2]]
     return circuits.parse(f"width = {WIDTH}\nclosed = true\npoints = {[[float(x), float(y)] for x, y in knots]}", "pin")
 

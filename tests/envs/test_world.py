@@ -22,6 +22,8 @@ from envs.true_state import TrueState
 from envs.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from envs.circuit import Circuit
 
 CIRCLE = "width = 6.0\n[[segments]]\nradius = 20.0\nangle = 360.0\n"
@@ -119,22 +121,21 @@ def test_true_state_survives_packing() -> None:
         TrueState.unpack(packed[:-1])
 
 
+def ending(world: World, answer: Callable[[World], Command]) -> tuple[str | None, float]:
+    """Outcome and time of an episode [s]."""
+    world.reset()
+    assert (world.step_index, world.time) == (0, 0.0)
+    while world.outcome is None:
+        world.step(answer(world))
+    return world.outcome, world.time
+
+
 def test_outcomes() -> None:
     with blind(Conditions()) as world:
-        world.reset()
-        while world.outcome is None:
-            world.step(command(world.true_state))
-        assert world.outcome == COMPLETED
+        assert ending(world, lambda world: command(world.true_state))[0] == COMPLETED
         assert world.progress.distance >= circle().length
-        world.reset()
-        assert (world.outcome, world.step_index, world.time) == (None, 0, 0.0)
-        while world.outcome is None:
-            world.step(Command(-1.0, 0.0))
-        assert (world.outcome, world.time) == (STALLED, 5.0)
-        world.reset()
-        while world.outcome is None:
-            world.step(Command(0.0, 0.0))
-        assert world.outcome == LEFT_LANE
+        assert ending(world, lambda _: Command(-1.0, 0.0)) == (STALLED, 5.0)
+        assert ending(world, lambda _: Command(0.0, 0.0))[0] == LEFT_LANE
 
 
 def test_a_step_needs_an_episode() -> None:
