@@ -114,7 +114,7 @@ class Circuit:
         return replace(
             self,
             points=_frozen(self.points[order]),
-            heading=_frozen(wrapped(self.heading[order] + np.pi)),
+            heading=_frozen(wrapped(self.heading[order] + math.pi)),
             curvature=_frozen(-self.curvature[order]),
             direction=direction,
             digest=_digest(self.source, self.width, self.markings, direction),
@@ -218,7 +218,7 @@ def parse(text: str, name: str, origin: str | None = None) -> Circuit:
     return Circuit(
         name=name,
         points=_frozen(curve.points),
-        s=_frozen(curve.length / n * np.arange(n)),
+        s=_frozen(np.arange(n, dtype=np.float64) * (curve.length / n)),
         heading=_frozen(curve.heading),
         curvature=_frozen(curve.curvature),
         length=curve.length,

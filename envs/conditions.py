@@ -116,9 +116,13 @@ class Conditions:
         Raises:
             InputError: a key is missing or unknown, or a value is no finite number.
         """
-        parts = {"light": Light, "texture": Texture, "noise": Noise}
         _check(data, asdict(cls()), "conditions")
-        return cls(**{key: parts[key](**value) if key in parts else value for key, value in data.items()})
+        parts = {
+            "light": Light(**data["light"]),
+            "texture": Texture(**data["texture"]),
+            "noise": Noise(**data["noise"]),
+        }
+        return cls(**{**data, **parts})
 
 
 def names() -> tuple[str, ...]:

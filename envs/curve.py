@@ -7,11 +7,13 @@ left [1/m]. Everything here is plain NumPy in a fixed order, so a curve is the s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Array = npt.NDArray[np.float64]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,6 @@ class Ground:
         painting: of the circuit.
         look: light and texture of the episode.
         levels: of the pyramid that will be asked for.
-
-    Attributes:
-        window: (level, column, row) -> (SPAN * TILE, SPAN * TILE, CHANNELS) uint8 image whose texel (0, 0) is that of
-            the tile (level, column, row).
     """
 
     def __init__(self, painting: Painting, look: Look, levels: int) -> None:
@@ -47,10 +44,28 @@ class Ground:
         self._textures = textures(look, levels)
         self._tile: Callable[[int, int, int], Image] = lru_cache(maxsize=_TILES_KEPT)(self._textured)
         self._bare: Callable[[int, int, int], Image] = lru_cache(maxsize=4 * levels)(self._textured_ground)
-        self.window: Callable[[int, int, int], Image] = lru_cache(maxsize=_WINDOWS_KEPT)(self._assembled)
+        self._windows: OrderedDict[tuple[int, int, int], Image] = OrderedDict()
 
-    def _assembled(self, level: int, column: int, row: int) -> Image:
-        window = np.empty((SPAN * TILE, SPAN * TILE, CHANNELS), np.uint8)
+    def window(self, level: int, column: int, row: int) -> Image:
+        """A (SPAN * TILE, SPAN * TILE, CHANNELS) uint8 image whose first texel is that of tile (level, column, row).
+
+        It is valid until `_WINDOWS_KEPT` others have been asked for; then its memory serves again, as fresh memory
+        would cost more than what is written into it.
+        """
+        place = (level, column, row)
+        window = self._windows.get(place)
+        if window is not None:
+            self._windows.move_to_end(place)
+            return window
+        if len(self._windows) < _WINDOWS_KEPT:
+            window = np.empty((SPAN * TILE, SPAN * TILE, CHANNELS), np.uint8)
+        else:
+            _, window = self._windows.popitem(last=False)
+        self._assemble(window, level, column, row)
+        self._windows[place] = window
+        return window
+
+    def _assemble(self, window: Image, level: int, column: int, row: int) -> None:
         for r in range(SPAN):
             for c in range(SPAN):
                 place = window[r * TILE : (r + 1) * TILE, c * TILE : (c + 1) * TILE]
@@ -58,7 +73,6 @@ class Ground:
                     place[:] = self._tile(level, column + c, row + r)
                 else:
                     place[:] = self._bare(level, (column + c) % 2, (row + r) % 2)
-        return window
 
     def _textured(self, level: int, column: int, row: int) -> Image:
         tile = self._painting.tile(level, column, row)
@@ -81,7 +95,8 @@ class Ground:
 
 def lit(colour: tuple[int, int, int], light: Light) -> npt.NDArray[np.float64]:
     """A painted RGB colour under a light, (3,) in [0, 255]."""
-    return np.clip(np.array(colour) * light.gain * np.array([1.0 + light.tint, 1.0, 1.0 - light.tint]), 0.0, 255.0)
+    shade = light.gain * np.array([1.0 + light.tint, 1.0, 1.0 - light.tint])
+    return np.asarray(np.clip(np.array(colour) * shade, 0.0, 255.0), np.float64)
 
 
 def textures(look: Look, levels: int) -> list[Image]:

@@ -63,8 +63,8 @@ def _crossing(curve: Curve, width: float) -> str | None:
     i, j = min(i, j), max(i, j)
     if distance < 2.0 * _LOOK_STEP and _intersect(curve.points, i, j, 2 * skip):
         return (
-            f"the centreline crosses itself {_place(curve, i)}, where it passes again at s={j * curve.length / n:.0f} m:"
-            " move one of the two away"
+            f"the centreline crosses itself {_place(curve, i)}, where it passes again at"
+            f" s={j * curve.length / n:.0f} m: move one of the two away"
         )
     return (
         f"the road overlaps itself {_place(curve, i)}: {distance:.1f} m from where it passes again at"
