@@ -1,32 +1,70 @@
-"""The results table `results/README.md`: everything that was driven, on one page, from records and timing alone.
+"""The results page `results/README.md`: everything that was driven, from records, manifest and timing alone.
 
-Interface (the body is being written): ``table.write(results_dir, Run(plan, rows, cases, records, timing))``.
+One joined table comes first, as a reader wants it; then the behaviour section, whose bytes follow from the driving
+alone; then the timing of one host, the environment, and the commands that make it all again.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline import behaviour, surroundings
+from pipeline.markdown import bold, escape, table
+from pipeline.metrics import METRICS
+from pipeline.metrics.calibration import invalid as wrong_calibrators
+from pipeline.record import write_whole
+from pipeline.standing import column, figure, standings
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pipeline.case import Case
     from pipeline.manifest import ModelRow
     from pipeline.record import Record
+    from pipeline.standing import Standing
+
+NAME = "README.md"
+
+STUDY = ("average_speed", "deviation_mae", "iteration_frequency", "mean_inference", "real_time_factor")
+"""The columns of the study that this work follows, in its order."""
+
+TIMES = (
+    "mean_inference",
+    "inference_p50",
+    "inference_p95",
+    "inference_p99",
+    "iteration_frequency",
+    "ratio_to_baseline",
+    "measured_offline_mse",
+)
+
+ABOUT = (
+    "Does a model that was made smaller and faster still drive? Each model below drove the cases of one plan, closed "
+    "loop and headless: the camera's image in, speed and steering out, one frame at a time. Driving is deterministic and "
+    "does not depend on the host; times are of one host. A model that failed keeps its row. This page is written by "
+    "`hotlap table` from the records and is not edited by hand."
+)
+
+METHOD = (
+    "Each model was measured by itself, batch 1, after warm-up, pinned to one core, in blocks that took turns with the "
+    "FP32 eager baseline's. Inference is the driver's own time, pre-processing included, as it claims; the frequency is "
+    "1 / mean round trip as the world saw it."
+)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a table is made of.
+    """What a page is made of.
 
     Attributes:
         plan: The plan as the user gives it to ``--plan``: a name or a file.
         rows: The manifest's rows that the plan asks for, calibrators among them.
         cases: Every case the plan asks for; one without a record makes its model's row incomplete.
         records: At most one per case, the attempt that counts (`pipeline.record.latest`), in any order.
-        timing: One host's timing record (`pipeline.timing`), or None.
+        timing: One host's timing record (`pipeline.timing.choose`), or None.
     """
 
     plan: str
@@ -35,17 +73,153 @@ class Run:
     records: tuple[Record, ...]
     timing: Mapping[str, Any] | None = None
 
+    def ranked(self) -> tuple[Standing, ...]:
+        """The standings of the compared models, best first."""
+        return self._standings(calibrator=False)
+
+    def calibrators(self) -> tuple[Standing, ...]:
+        """The standings of the calibrators."""
+        return self._standings(calibrator=True)
+
+    def _standings(self, *, calibrator: bool) -> tuple[Standing, ...]:
+        rows = [row.to_dict() for row in self.rows if row.calibrator is calibrator]
+        return standings(rows, self.records, Counter(case.model for case in self.cases), self.timing)
+
 
 def write(results_dir: Path, run: Run) -> Path:
-    """Write ``README.md`` in `results_dir`, whole or not at all, and return its path."""
-    raise NotImplementedError
+    """Write the page in `results_dir`, whole or not at all, and return its path.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    path = results_dir / NAME
+    write_whole(path, page(run).encode(), replace=True)
+    return path
+
+
+def page(run: Run) -> str:
+    """The whole page as Markdown."""
+    ranked, calibrators = run.ranked(), run.calibrators()
+    parts = ["# Results", ABOUT, *(f"> {bold('This run is invalid:')} {escape(line)}" for line in invalid(run))]
+    if ranked:
+        parts += [_main_table(ranked), _main_note(run)]
+    parts += [
+        behaviour.section(ranked, calibrators, invalid(run)),
+        "## Timing",
+        *_timing(run, ranked, calibrators),
+        "## Environment",
+        surroundings.environment(run.records),
+        "## Reproduce",
+        surroundings.commands(run.plan, run.records),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def behaviour_section(run: Run) -> str:
     """The deterministic part of the page: the same bytes from the same driving; no host, no date, no time."""
-    raise NotImplementedError
+    return behaviour.section(run.ranked(), run.calibrators(), invalid(run))
 
 
 def invalid(run: Run) -> tuple[str, ...]:
-    """Why the run is not to be trusted, one line each: wrong calibrators, harness errors. Empty when it is (exit code 1)."""
-    raise NotImplementedError
+    """Why the run is not to be trusted, one line each: wrong calibrators and harness errors; empty where it is."""
+    calibrators = run.calibrators()
+    wrong = wrong_calibrators(
+        {standing.name: str(standing.facts["runtime"]) for standing in calibrators},
+        {standing.name: standing.records for standing in calibrators},
+    )
+    broken = [
+        f"model {standing.name}: {standing.counts.harness_errors} of {standing.asked} cases ended in a harness error"
+        for standing in sorted((*run.ranked(), *calibrators), key=lambda one: one.name)
+        if standing.counts.harness_errors
+    ]
+    return (*wrong, *broken)
+
+
+def _main_table(ranked: Sequence[Standing]) -> str:
+    """Behaviour and timing joined: the one table to read."""
+    columns = {
+        "model": [escape(standing.name) for standing in ranked],
+        METRICS["completions"].title: [standing.completions_text() for standing in ranked],
+        "95 % interval": [standing.interval_text() for standing in ranked],
+        **{METRICS[metric].heading: column(ranked, metric) for metric in STUDY},
+        **{METRICS[metric].heading: column(ranked, metric) for metric in ("artifact_size", "offline_mse")},
+    }
+    mean = METRICS["mean_inference"].heading
+    columns[mean] = [
+        f"{text} (noisy)" if standing.timing.get("noisy") and standing.untimed is None else text
+        for standing, text in zip(ranked, columns[mean], strict=True)
+    ]
+    return table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _main_note(run: Run) -> str:
+    """What the joined table's times are of."""
+    if run.timing is None:
+        return "No times were measured: run `hotlap measure` with nothing else running."
+    return f"Inference time and iteration frequency: {_host(run.timing)}. Real time factor: while driving, as below."
+
+
+def _timing(run: Run, ranked: Sequence[Standing], calibrators: Sequence[Standing]) -> list[str]:
+    """The timing section: one host's figures, and whether they can be trusted."""
+    where = surroundings.processors(run.records) or "no host"
+    factor = (
+        "Real time factor is simulated time / wall time of the driving itself, sessions side by side, on "
+        f"{where}; it measures the harness as much as the model."
+    )
+    if run.timing is None:
+        return ["Not measured: run `hotlap measure` with nothing else running.", factor]
+    timed = [standing for standing in calibrators if standing.untimed is None]
+    columns = {
+        "model": [escape(standing.name) for standing in ranked],
+        "runtime": [_claims(standing) for standing in ranked],
+        **{METRICS[metric].heading: column(ranked, metric) for metric in TIMES},
+        "noise": [_noise(standing) for standing in ranked],
+    }
+    parts = [
+        f"Host: {_host(run.timing)}. {METHOD}",
+        table(list(columns), list(zip(*columns.values(), strict=True)), left=2) if ranked else "",
+    ]
+    if timed:
+        rows = [
+            [
+                escape(standing.name),
+                *(figure(metric, standing.value(metric)) for metric in ("inference_p50", "iteration_frequency")),
+                f"{1e6 * standing.timing['round_trip']['p50_s']:.0f}",
+                _noise(standing),
+            ]
+            for standing in sorted(timed, key=lambda one: one.name)
+        ]
+        headings = [METRICS[metric].heading for metric in ("inference_p50", "iteration_frequency")]
+        parts.append(table(["calibrator", *headings, "round trip p50 (us)", "noise"], rows))
+    return [*parts, factor]
+
+
+def _host(timing: Mapping[str, Any]) -> str:
+    """One host in words."""
+    host = timing["host"]
+    entries = timing["models"].values()
+    executors = sorted({entry["executor"] for entry in entries})
+    threads = sorted({entry["threads"] for entry in entries})
+    days = sorted({entry["measured_at"][:10] for entry in entries})
+    words = [
+        f"{escape(host['cpu'])}, {host['cores']} cores, {host['memory_gib']:g} GiB",
+        f"{escape(host['kernel'])}, governor {host['governor'] or 'not readable'}",
+        f"executor {', '.join(executors)}",
+        f"{', '.join(map(str, threads))} thread{'s' if threads != [1] else ''}",
+        " to ".join(dict.fromkeys(days[:1] + days[-1:])),
+    ]
+    return f"`{host['id']}` ({'; '.join(word for word in words if word)})"
+
+
+def _claims(standing: Standing) -> str:
+    """The runtime as it reported itself after loading."""
+    claims = standing.timing.get("claims") or {}
+    words = [claims.get(name) for name in ("runtime", "runtime_version", "precision", "device")]
+    return escape(" ".join(str(word) for word in words if word)) or "-"
+
+
+def _noise(standing: Standing) -> str:
+    """Why the figures are not to be trusted, or that nothing speaks against them."""
+    if standing.untimed is not None:
+        return "-"
+    return escape("; ".join(standing.timing["noisy"])) or "quiet"

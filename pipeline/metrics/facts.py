@@ -45,6 +45,12 @@ def outcome(record: Record) -> str:
     return str(record["facts"]["outcome"])
 
 
+def reason(record: Record) -> str | None:
+    """The outcome's reason in one line, where it has one."""
+    text = fact(record, "reason")
+    return None if text is None else " ".join(str(text).split())
+
+
 def fact(record: Record, name: str) -> Any:
     """A fact of the episode by its name; None where the record does not have it."""
     return record["facts"].get(name)
