@@ -133,15 +133,15 @@ def evaluate(
       hotlap evaluate
       hotlap evaluate --plan my_plan.toml --models pilotnet --executor local
     """  # noqa: D301  \b is click's mark
-    from pipeline import display
+    from pipeline import agenda, display
     from pipeline import evaluate as work
 
-    request = work.Request(
+    request = agenda.Request(
         plan=plan,
         executor=executor,
         models=_names(models),
         workers=workers,
-        results=results or work.RESULTS,
+        results=results or agenda.RESULTS,
         again=again,
         measure=measure,
         **_weights(weights),
@@ -178,13 +178,13 @@ def drive(
       hotlap drive --model pilotnet --circuit montreal --direction reverse --conditions varied --seed 3
       hotlap drive --model centreline --circuit my_track.toml
     """  # noqa: D301
-    from pipeline import display, evaluate, single
+    from pipeline import agenda, display, single
     from pipeline.case import Case
 
     request = single.Request(
         Case(model, circuit, direction, conditions, seed),
         executor=executor,
-        keep=(results or evaluate.RESULTS) if keep else None,
+        keep=(results or agenda.RESULTS) if keep else None,
         **_weights(weights),
     )
     shown = single.summary(single.drive(request, display.choose()))
@@ -208,7 +208,7 @@ def measure(executor: str, models: tuple[str, ...], results: Path | None, weight
     Example:
       hotlap measure --models pilotnet
     """  # noqa: D301
-    from pipeline import evaluate, executors, manifest
+    from pipeline import agenda, executors, manifest
     from pipeline import measure as work
 
     rows = manifest.load(weights or manifest.MANIFEST)
@@ -216,7 +216,7 @@ def measure(executor: str, models: tuple[str, ...], results: Path | None, weight
     chosen, sentence = executors.choose(executor)
     print(sentence, flush=True)
     with chosen:
-        print(f"timing: {work.run(rows, chosen, results or evaluate.RESULTS, names=names)}")
+        print(f"timing: {work.run(rows, chosen, results or agenda.RESULTS, names=names)}")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
@@ -250,10 +250,10 @@ def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Pat
     Example:
       hotlap table --plan full
     """  # noqa: D301
-    from pipeline import display
+    from pipeline import agenda, display
     from pipeline import evaluate as work
 
-    request = work.Request(plan=plan, models=_names(models), results=results or work.RESULTS, **_weights(weights))
+    request = agenda.Request(plan=plan, models=_names(models), results=results or agenda.RESULTS, **_weights(weights))
     work.tabulate(request, display.choose())
 
 

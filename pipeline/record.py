@@ -14,7 +14,6 @@ import json
 import os
 import re
 import typing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeGuard
 
 from envs.errors import InputError
@@ -22,6 +21,7 @@ from pipeline import shape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from pathlib import Path
 
 SCHEMA = 1
 
@@ -285,12 +285,12 @@ def _damaged(path: Path, problem: str) -> InputError:
 def _files(folder: Path) -> Iterator[tuple[str, int, Path]]:
     if not folder.is_dir():
         return
-    for name in os.listdir(folder):
-        named = FILE_NAME.fullmatch(name)
+    for path in folder.iterdir():
+        named = FILE_NAME.fullmatch(path.name)
         if named is not None:
-            yield named["key"], int(named["attempt"]), folder / name
-        elif name.endswith(".json"):
-            raise InputError(f"{folder / name}: is no record (<64 hex digits>.<attempt>.json); move it elsewhere")
+            yield named["key"], int(named["attempt"]), path
+        elif path.suffix == ".json":
+            raise InputError(f"{path}: is no record (<64 hex digits>.<attempt>.json); move it elsewhere")
 
 
 def _sync_folder(folder: Path) -> None:

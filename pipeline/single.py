@@ -12,7 +12,7 @@ from envs.errors import HarnessError, InputError
 from envs.progress import Limits
 from pipeline import case, executors, key, manifest, provenance, record, settings
 from pipeline.drive import ModelRun, Pending
-from pipeline.evaluate import Ledger, traces_of
+from pipeline.ledger import Ledger, traces_of
 from pipeline.metrics import METRICS
 
 if TYPE_CHECKING:
