@@ -35,6 +35,8 @@ def seed_everything(seed: int, threads: int) -> None:
     """Make PyTorch repeat itself on this machine: same seed, versions, threads and kind of CPU give the same bytes."""
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(mode=True)
+    # A help for finding reads of memory never written, which costs a fill of every new tensor.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.set_num_threads(threads)
 
 

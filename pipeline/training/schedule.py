@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-FRAMES_PER_SECOND = 430.0
+FRAMES_PER_SECOND = 420.0
 """Frames a second that training passes through PilotNet on two idle cores of a 2021 server (Zen 3); it only turns
 minutes into a number of passes, so that a schedule, and with it the trained network, does not depend on the clock."""
 
@@ -60,10 +60,10 @@ class Schedule:
 
 FULL = Schedule(
     stages=(
-        Stage("expert", 24_000, network_drives=False, passes=90_000, peak_rate=1e-3, last_rate=2e-4),
-        Stage("aggregation 1", 8_000, network_drives=True, passes=50_000, peak_rate=7e-4, last_rate=2e-4),
-        Stage("aggregation 2", 8_000, network_drives=True, passes=50_000, peak_rate=7e-4, last_rate=2e-4),
-        Stage("aggregation 3 and final fit", 8_000, network_drives=True, passes=190_000, peak_rate=7e-4, last_rate=0.0),
+        Stage("expert", 24_000, network_drives=False, passes=60_000, peak_rate=1e-3, last_rate=2e-4),
+        Stage("aggregation 1", 8_000, network_drives=True, passes=30_000, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 2", 8_000, network_drives=True, passes=30_000, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 3 and final fit", 8_000, network_drives=True, passes=120_000, peak_rate=7e-4, last_rate=0.0),
     ),
 )
 
