@@ -43,15 +43,15 @@ TIMES = (
 
 ABOUT = (
     "Does a model that was made smaller and faster still drive? Each model below drove the cases of one plan, closed "
-    "loop and headless: the camera's image in, speed and steering out, one frame at a time. Driving is deterministic and "
-    "does not depend on the host; times are of one host. A model that failed keeps its row. This page is written by "
-    "`hotlap table` from the records and is not edited by hand."
+    "loop and headless: the camera's image in, speed and steering out, one frame at a time. Driving is deterministic "
+    "and does not depend on the host's speed; times are of one host. A model that failed keeps its row. This page is "
+    "written by `hotlap table` from the records and is not edited by hand."
 )
 
 METHOD = (
     "Each model was measured by itself, batch 1, after warm-up, pinned to one core, in blocks that took turns with the "
-    "FP32 eager baseline's. Inference is the driver's own time, pre-processing included, as it claims; the frequency is "
-    "1 / mean round trip as the world saw it."
+    "FP32 eager baseline's. Inference is the driver's own time, pre-processing included, as it claims; the frequency "
+    "is 1 / mean round trip as the world saw it."
 )
 
 
