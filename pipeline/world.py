@@ -51,7 +51,13 @@ class Signals:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGUSR1, self._driver_gone)
 
+    def ignore(self) -> None:
+        """Hear no more: a signal that comes while the interpreter shuts down would otherwise end it by force."""
+        for number in (*ENDINGS, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+
     def _stop(self, number: int, _: FrameType | None) -> None:
+        self.ignore()
         raise Stopped(f"asked to by {signal.Signals(number).name}")
 
     def _driver_gone(self, _: int, __: FrameType | None) -> None:
@@ -105,6 +111,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         signals.install()
         reason = run(read(asked.job), events.emit, signals)
+        signals.ignore()
     except Stopped as stopped:
         reason = str(stopped)
     except HotlapError as error:
