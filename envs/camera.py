@@ -3,100 +3,31 @@
 A pixel far ahead covers a long, narrow strip of ground. Rows are therefore sampled in bands: each takes its texels from
 the level of the painting whose texel is about as wide as the pixel's footprint, and several samples per row make up for
 its length, so that markings neither vanish nor shimmer. Source of the idea: Williams, Pyramidal Parametrics, 1983.
-
-Image coordinates: u to the right, v down, pixel (0, 0) centred on u = v = 0.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from envs.ground import SPAN, Ground, lit
+from envs.noise import NoiseBank
 from envs.painting import CHANNELS, TEXEL, TILE
+from envs.view import FRAME_SHAPE, MIDDLE, CameraGeometry, view_of
 
 if TYPE_CHECKING:
-    from envs.conditions import Look, Noise
+    from envs.conditions import Look
     from envs.painting import Image, Painting
+    from envs.view import Pose, View
 
-FRAME_SHAPE = (66, 200, 3)
-"""Height, width and RGB of a frame."""
+__all__ = ["FRAME_SHAPE", "CameraGeometry", "GroundCamera"]
 
 _HEIGHT, _WIDTH, _ = FRAME_SHAPE
-_CU, _CV = (_WIDTH - 1) / 2.0, (_HEIGHT - 1) / 2.0
-
-
-class Pose(Protocol):
-    """Where the car is: a point on the road under it [m], then rotations about its x, y and z axes [rad].
-
-    The car's axes are turned by yaw, then pitch (nose down positive), then roll (left side up positive).
-    """
-
-    @property
-    def x(self) -> float: ...  # noqa: D102 - the class says it
-    @property
-    def y(self) -> float: ...  # noqa: D102
-    @property
-    def z(self) -> float: ...  # noqa: D102
-    @property
-    def roll(self) -> float: ...  # noqa: D102
-    @property
-    def pitch(self) -> float: ...  # noqa: D102
-    @property
-    def yaw(self) -> float: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class CameraGeometry:
-    """How the camera is built and mounted.
-
-    Attributes:
-        fov: horizontal field of view; 85 degrees show the inside of a hairpin [rad].
-        forward: of the car's reference point, midway between the axles [m].
-        left: of it [m].
-        height: above the road when the car rests [m].
-        tilt: below the car's forward axis; it lays the horizon on the upper third [rad].
-    """
-
-    fov: float = math.radians(85.0)
-    forward: float = 1.0
-    left: float = 0.0
-    height: float = 1.2
-    tilt: float = math.radians(5.5)
-
-    @property
-    def focal(self) -> float:
-        """Focal length [pixels]."""
-        return _WIDTH / 2.0 / math.tan(self.fov / 2.0)
-
-
-class View(NamedTuple):
-    """Where the camera is and where each pixel looks.
-
-    The ray through pixel (u, v) runs along (east . p, north . p, -sink . p) with p = (u, v, 1). Where sink . p is
-    positive, it meets the road at (x, y) + z / (sink . p) * (east . p, north . p); elsewhere it goes to the sky.
-
-    Attributes:
-        x: of the camera [m].
-        y: of it [m].
-        z: of it above the road [m].
-        east: (3,) along the world's x axis.
-        north: (3,) along the world's y axis.
-        sink: (3,) downwards.
-    """
-
-    x: float
-    y: float
-    z: float
-    east: tuple[float, float, float]
-    north: tuple[float, float, float]
-    sink: tuple[float, float, float]
 
 
 class _Band(NamedTuple):
@@ -122,14 +53,11 @@ class _Band(NamedTuple):
 _HALVINGS = (1, 2, 3, 3)
 _FADE = (1.3, 2.3)  # pixels below the horizon between which the ground comes out of the haze: 100 m to 57 m ahead
 _USUAL_HEIGHT = 1.2  # of a camera that `_FADE` is given for [m]
-_LOWEST = 0.05  # a camera below this height, in a car that is falling over, sees as if from there [m]
 
 _SKY = ((196, 212, 226), (112, 154, 204))  # RGB at the horizon, and `_SKY_HEIGHT` above it
 _SKY_HEIGHT = 48  # [pixels]
 _FINENESS = 16  # entries of the backdrop per pixel
-_BANK_FRAMES = 4
 _SMOOTHLY = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-_GOLDEN = 0x9E3779B97F4A7C15
 
 
 class GroundCamera:
@@ -152,7 +80,7 @@ class GroundCamera:
         self._horizon_colour = [float(c) for c in haze]
         self._backdrop = _backdrop(look, haze)
         self._fade = tuple(edge * geometry.height / _USUAL_HEIGHT for edge in _FADE)
-        self._noise = _NoiseBank(look.noise)
+        self._noise = NoiseBank(look.noise)
         self._behind = np.empty((_HEIGHT, _WIDTH, CHANNELS), np.uint8)
         self._stages = [np.empty((_HEIGHT << h, _WIDTH, CHANNELS), np.uint8) for h in range(max(_HALVINGS) + 1)]
 
@@ -257,27 +185,6 @@ class GroundCamera:
             cv2.blendLinear(rows, self._behind[first:opaque], weight, 1.0 - weight, dst=rows)
 
 
-def view_of(pose: Pose, geometry: CameraGeometry) -> View:
-    """Where a camera on the car is and where its pixels look."""
-    cr, sr = math.cos(pose.roll), math.sin(pose.roll)
-    cp, sp = math.cos(pose.pitch), math.sin(pose.pitch)
-    cy, sy = math.cos(pose.yaw), math.sin(pose.yaw)
-    # Columns of Rz(yaw) Ry(pitch) Rx(roll): the car's forward, left and up axes.
-    forward = (cy * cp, sy * cp, -sp)
-    left = (cy * sp * sr - sy * cr, sy * sp * sr + cy * cr, cp * sr)
-    up = (cy * sp * cr + sy * sr, sy * sp * cr - cy * sr, cp * cr)
-    ct, st = math.cos(geometry.tilt), math.sin(geometry.tilt)
-    f, h = geometry.focal, (geometry.forward, geometry.left, geometry.height)
-    place = [h[0] * a + h[1] * b + h[2] * c for a, b, c in zip(forward, left, up, strict=True)]
-    rows = []
-    for a, b, c in zip(forward, left, up, strict=True):
-        ahead, above = ct * a - st * c, st * a + ct * c
-        rows.append((-b / f, -above / f, ahead + (_CU * b + _CV * above) / f))
-    east, north, rise = rows
-    z = max(pose.z + place[2], _LOWEST)
-    return View(pose.x + place[0], pose.y + place[1], z, east, north, (-rise[0], -rise[1], -rise[2]))
-
-
 def _bands(geometry: CameraGeometry) -> tuple[_Band, ...]:
     """How the image is cut, from the horizon down.
 
@@ -285,7 +192,7 @@ def _bands(geometry: CameraGeometry) -> tuple[_Band, ...]:
     """
     scale = geometry.height / _USUAL_HEIGHT
     reach = geometry.focal * geometry.height  # distance times pixels below the horizon
-    lowest = _HEIGHT - _CV + geometry.focal * math.tan(geometry.tilt)
+    lowest = _HEIGHT - MIDDLE[1] + geometry.focal * math.tan(geometry.tilt)
     cuts = [geometry.height / (math.sqrt(2.0) * TEXEL * (1 << level)) for level in range(len(_HALVINGS) - 1)]
     edges = [_FADE[0] * scale, *cuts[::-1], max(lowest, 1.1 * cuts[0])]
     bands = []
@@ -301,8 +208,8 @@ def _spans(bands: tuple[_Band, ...], view: View) -> list[tuple[_Band, int, int]]
     d0, d1, d2 = view.sink
     if d1 <= 0.0:
         return []  # the car lies on its head
-    horizon = -(d2 + d0 * _CU) / d1
-    rise = abs(d0) * _CU / d1  # the horizon at one border of the image lies this much higher than in the middle
+    horizon = -(d2 + d0 * MIDDLE[0]) / d1
+    rise = abs(d0) * MIDDLE[0] / d1  # the horizon at one border of the image lies this much higher than in the middle
     spans = []
     for i, band in enumerate(bands):
         start = math.ceil(horizon + band.above - (0.0 if i else rise))
@@ -323,43 +230,6 @@ def _backdrop(look: Look, haze: npt.NDArray[np.float64]) -> Image:
     colours = np.zeros((len(below), CHANNELS), np.uint8)
     colours[:, :3] = np.rint(sky + (haze - sky) * ground)
     return np.repeat(colours[:, None], 2, axis=1)
-
-
-class _NoiseBank:
-    """Sensor noise: for each step another stretch of one row of random numbers.
-
-    Kept as what to add and what to take away, since OpenCV adds bytes to bytes with saturation ten times as fast as
-    anything else.
-    """
-
-    def __init__(self, noise: Noise) -> None:
-        size = math.prod(FRAME_SHAPE)
-        self._choices = (_BANK_FRAMES - 1) * size
-        self._seed = noise.seed
-        self._more: Image | None = None
-        if noise.sigma > 0.0:
-            random = np.random.Generator(np.random.Philox(noise.seed))
-            drawn = np.rint(noise.sigma * random.standard_normal(_BANK_FRAMES * size, np.float32))
-            self._more = np.clip(drawn, 0, 255).astype(np.uint8)
-            self._less = np.clip(-drawn, 0, 255).astype(np.uint8)
-
-    def add(self, frame: Image, step: int) -> None:
-        """Add the noise of a step to a frame, in place."""
-        if self._more is None:
-            return
-        start = _mixed(self._seed * _GOLDEN + step) % self._choices
-        part = slice(start, start + frame.size)
-        cv2.add(frame, self._more[part].reshape(FRAME_SHAPE), dst=frame)
-        cv2.subtract(frame, self._less[part].reshape(FRAME_SHAPE), dst=frame)
-
-
-def _mixed(number: int) -> int:
-    """64 bits that look random for any sequence of numbers; source: Steele et al., SplitMix, 2014."""
-    mask = (1 << 64) - 1
-    z = (number + 1) * _GOLDEN & mask
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
-    return z ^ z >> 31
 
 
 _COLUMNS = np.arange(_WIDTH, dtype=np.float32)[None, :]

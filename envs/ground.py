@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from envs.kept import Kept
 from envs.painting import CHANNELS, TILE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
     from envs.conditions import Light, Look, Texture
@@ -42,9 +39,9 @@ class Ground:
     def __init__(self, painting: Painting, look: Look, levels: int) -> None:
         self._painting = painting
         self._textures = textures(look, levels)
-        self._tile: Callable[[int, int, int], Image] = lru_cache(maxsize=_TILES_KEPT)(self._textured)
-        self._bare: Callable[[int, int, int], Image] = lru_cache(maxsize=4 * levels)(self._textured_ground)
-        self._windows: OrderedDict[tuple[int, int, int], Image] = OrderedDict()
+        self._tiles: Kept[tuple[int, int, int, bool], Image] = Kept(_TILES_KEPT)
+        self._plain = painting.plain(TILE)
+        self._windows: Kept[tuple[int, int, int], Image] = Kept(_WINDOWS_KEPT)
 
     def window(self, level: int, column: int, row: int) -> Image:
         """A (SPAN * TILE, SPAN * TILE, CHANNELS) uint8 image whose first texel is that of tile (level, column, row).
@@ -54,36 +51,30 @@ class Ground:
         """
         place = (level, column, row)
         window = self._windows.get(place)
-        if window is not None:
-            self._windows.move_to_end(place)
-            return window
-        if len(self._windows) < _WINDOWS_KEPT:
-            window = np.empty((SPAN * TILE, SPAN * TILE, CHANNELS), np.uint8)
-        else:
-            _, window = self._windows.popitem(last=False)
-        self._assemble(window, level, column, row)
-        self._windows[place] = window
+        if window is None:
+            window = self._windows.make_room()
+            if window is None:
+                window = np.empty((SPAN * TILE, SPAN * TILE, CHANNELS), np.uint8)
+            for r in range(SPAN):
+                for c in range(SPAN):
+                    part = window[r * TILE : (r + 1) * TILE, c * TILE : (c + 1) * TILE]
+                    part[:] = self._tile(level, column + c, row + r)
+            self._windows.put(place, window)
         return window
 
-    def _assemble(self, window: Image, level: int, column: int, row: int) -> None:
-        for r in range(SPAN):
-            for c in range(SPAN):
-                place = window[r * TILE : (r + 1) * TILE, c * TILE : (c + 1) * TILE]
-                if self._painting.has(level, column + c, row + r):
-                    place[:] = self._tile(level, column + c, row + r)
-                else:
-                    place[:] = self._bare(level, (column + c) % 2, (row + r) % 2)
-
-    def _textured(self, level: int, column: int, row: int) -> Image:
-        tile = self._painting.tile(level, column, row)
+    def _tile(self, level: int, column: int, row: int) -> Image:
+        """A tile of the painting under light and texture."""
+        bare = not self._painting.has(level, column, row)
+        # Ground without road looks alike wherever the texture does.
+        place = (level, column % 2, row % 2, bare) if bare else (level, column, row, bare)
+        tile = self._tiles.get(place)
         if tile is None:
-            return self._bare(level, column % 2, row % 2)
-        return np.asarray(cv2.multiply(tile, self._texture(level, column, row), scale=1.0 / _NEUTRAL), np.uint8)
-
-    def _textured_ground(self, level: int, column: int, row: int) -> Image:
-        ground = np.empty((TILE, TILE, CHANNELS), np.uint8)
-        ground[:] = (*self._painting.ground, 0)
-        return np.asarray(cv2.multiply(ground, self._texture(level, column, row), scale=1.0 / _NEUTRAL), np.uint8)
+            painted = self._painting.tile(level, column, row)
+            if painted is None:
+                painted = self._plain
+            tile = np.asarray(cv2.multiply(painted, self._texture(level, column, row), scale=1.0 / _NEUTRAL), np.uint8)
+            self._tiles.put(place, tile)
+        return tile
 
     def _texture(self, level: int, column: int, row: int) -> Image:
         """The part of the texture that lies on a tile."""

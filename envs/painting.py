@@ -7,16 +7,15 @@ track of many kilometres costs no more memory than the tiles that are kept.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from envs.kept import Kept
 
+if TYPE_CHECKING:
     from envs.circuit import Circuit, Colour
     from envs.curve import Array
 
@@ -46,13 +45,12 @@ class Painting:
 
     Attributes:
         ground: RGB of what lies beside the road.
-        tile: (level, column, row) -> (TILE, TILE, CHANNELS) uint8, read-only, or None where there is only ground.
     """
 
     def __init__(self, circuit: Circuit) -> None:
         forward = circuit.facing("forward")
         self.ground: Colour = forward.markings.ground
-        self.tile: Callable[[int, int, int], Image | None] = lru_cache(maxsize=KEPT)(self._make)
+        self._tiles: Kept[tuple[int, int, int], Image] = Kept(KEPT)
         self._layers = _layers(forward)
         self._points = forward.points
         self._left = _left(forward.points)
@@ -65,16 +63,26 @@ class Painting:
             self._corridor.append({(c >> 1, r >> 1) for c, r in self._corridor[-1]})
         return (column, row) in self._corridor[level]
 
-    def _make(self, level: int, column: int, row: int) -> Image | None:
+    def tile(self, level: int, column: int, row: int) -> Image | None:
+        """A (TILE, TILE, CHANNELS) uint8 tile, read-only, or None where there is only ground."""
         if not self.has(level, column, row):
             return None
-        tile = self._drawn(column, row) if level == 0 else self._averaged(level, column, row)
-        tile.setflags(write=False)
+        place = (level, column, row)
+        tile = self._tiles.get(place)
+        if tile is None:
+            tile = self._drawn(column, row) if level == 0 else self._averaged(level, column, row)
+            tile.setflags(write=False)
+            self._tiles.put(place, tile)
         return tile
+
+    def plain(self, side: int) -> Image:
+        """A (side, side, CHANNELS) uint8 square of ground without road."""
+        colour = np.array((*self.ground, 0), np.uint8).view(np.uint32)[0]  # filling whole texels is 30 times as fast
+        return np.full((side, side), colour, np.uint32).view(np.uint8).reshape(side, side, CHANNELS)
 
     def _averaged(self, level: int, column: int, row: int) -> Image:
         """A tile from the four below it, each texel the mean of four."""
-        below = self._plain(2 * TILE)
+        below = self.plain(2 * TILE)
         for r in range(2):
             for c in range(2):
                 child = self.tile(level - 1, 2 * column + c, 2 * row + r)
@@ -86,7 +94,7 @@ class Painting:
         """A tile of level 0 from the circuit's geometry."""
         side = TILE * TEXEL
         corner = np.array([column * side, row * side])
-        canvas = self._plain(_FINE * TILE)
+        canvas = self.plain(_FINE * TILE)
         runs = self._runs(corner, side)
         for outer, inner, colour in self._layers:
             for run in runs:
@@ -102,10 +110,6 @@ class Painting:
                 fixed = np.round(pixels * (1 << _SHIFT)).astype(np.int32)
                 cv2.fillPoly(canvas, [fixed], (*colour, 0), shift=_SHIFT)
         return _halved(canvas)
-
-    def _plain(self, side: int) -> Image:
-        colour = np.array((*self.ground, 0), np.uint8).view(np.uint32)[0]  # filling whole texels is 30 times as fast
-        return np.full((side, side), colour, np.uint32).view(np.uint8).reshape(side, side, CHANNELS)
 
     def _runs(self, corner: Array, side: float) -> list[npt.NDArray[np.int64]]:
         """Stretches of the centreline whose road may touch a tile, as rows of indices in order."""
