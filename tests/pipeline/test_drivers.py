@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import pickle
-import socket
 import struct
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pipeline.networks import PilotNet
 from pipeline.protocol import Frame
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
