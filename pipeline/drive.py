@@ -64,6 +64,11 @@ class Pending:
         """The case in words."""
         return self.resolved.case
 
+    @property
+    def lap_m(self) -> float:
+        """Length of a lap [m]."""
+        return self.resolved.circuit.length
+
 
 class CancelledError(Exception):
     """The run was stopped while this session was under way."""
@@ -244,7 +249,7 @@ class ModelRun:
         driver_failed = driver.oom or driver.exit not in (0, None)
         if driver_failed and (world_is_well or not seen.claims) and not end.timed_out:
             pending = next(pending for pending in cases if pending.key not in seen.kept)
-            seen.failed = {**no_episode("driver_error", seen.stopped, pending)}
+            seen.failed = {**no_episode("driver_error", seen.stopped, pending.lap_m)}
             self._record_failure(pending, seen, end)
             return
         why = "the session took too long" if end.timed_out else f"the world ended early (exit {end.world_exit})"
@@ -256,11 +261,11 @@ class ModelRun:
         self._harness_failures += 1
         pending = next((pending for pending in cases if pending.key not in seen.kept), None)
         if pending is not None:
-            self._keep(pending, no_episode("harness_error", one_line(reason), pending), seen)
+            self._keep(pending, no_episode("harness_error", one_line(reason), pending.lap_m), seen)
 
     def _give_up(self, cases: Sequence[Pending], outcome: Outcome, reason: str) -> None:
         for pending in cases:
-            self._keep(pending, no_episode(outcome, reason, pending), Sighting())
+            self._keep(pending, no_episode(outcome, reason, pending.lap_m), Sighting())
 
 
 def longest_s(resolved: Resolved) -> float:
@@ -269,8 +274,8 @@ def longest_s(resolved: Resolved) -> float:
     return DEADLINES["ready"] + 60.0 + SLOWEST * sim_time_s
 
 
-def no_episode(outcome: Outcome, reason: str | None, pending: Pending) -> dict[str, Any]:
-    """The facts of a case in which nothing was driven."""
+def no_episode(outcome: Outcome, reason: str | None, lap_m: float) -> dict[str, Any]:
+    """The facts of a case in which nothing was driven, on a circuit of `lap_m` [m]."""
     nothing: EpisodeFacts = {
         "outcome": outcome,
         "reason": reason,
@@ -278,7 +283,7 @@ def no_episode(outcome: Outcome, reason: str | None, pending: Pending) -> dict[s
         "sim_time_s": 0.0,
         "wall_s": 0.0,
         "distance_m": 0.0,
-        "lap_m": pending.resolved.circuit.length,
+        "lap_m": lap_m,
         "path": {"step_m": 1.0, "s0": 0.0, "offset": [], "speed": [], "heading_error": []},
         "commands": {"steering_suddenness": None, "speed_suddenness": None},
         "trajectory_sha256": None,
@@ -297,7 +302,7 @@ def checked(facts: object, pending: Pending) -> dict[str, Any]:
     problem = shape.problem_of(facts, EpisodeFacts, "facts")
     if problem is not None or not isinstance(facts, dict):
         raise HarnessError(f"the world told facts of {pending.case} that are none: {problem}")
-    if not math.isclose(facts["lap_m"], pending.resolved.circuit.length, abs_tol=1e-6):
+    if not math.isclose(facts["lap_m"], pending.lap_m, abs_tol=1e-6):
         raise HarnessError(f"the world drove {pending.case} on another circuit: a lap of {facts['lap_m']} m")
     return dict(facts)
 
