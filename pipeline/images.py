@@ -121,7 +121,6 @@ def build(name: str, wanted: str, base_image: str, say: Callable[[str], None]) -
         HarnessError: the build failed; the error shows the end of its log.
     """
     image = IMAGES[name]
-    WORK.mkdir(parents=True, exist_ok=True)
     log = WORK / f"{wanted.replace('/', '-').replace(':', '-')}.log"
     arguments = {
         "BASE_IMAGE": base_image,
@@ -197,8 +196,17 @@ def pins() -> dict[str, Any]:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    WORK.mkdir(parents=True, exist_ok=True)
-    with (WORK / "lock").open("w") as stream:
+    """Wait for another hotlap that builds, and have the next one wait for this.
+
+    Raises:
+        HarnessError: the folder of the logs cannot be written.
+    """
+    try:
+        WORK.mkdir(parents=True, exist_ok=True)
+        lock = (WORK / "lock").open("w")
+    except OSError as error:
+        raise HarnessError(f"cannot write in {WORK}: {error.strerror}; make it writable") from error
+    with lock as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 

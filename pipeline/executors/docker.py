@@ -311,9 +311,16 @@ class Running:
 
 @contextmanager
 def _private_folder(holder: str) -> Iterator[Path]:
-    """A folder for one session's files, which says whose it is."""
-    SESSIONS.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=SESSIONS))
+    """A folder for one session's files, which says whose it is.
+
+    Raises:
+        HarnessError: it cannot be made.
+    """
+    try:
+        SESSIONS.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=SESSIONS))
+    except OSError as error:
+        raise HarnessError(f"cannot make a folder in {SESSIONS}: {error.strerror}; make it writable") from error
     try:
         (folder / owner.OWNER_FILE).write_text(holder, encoding="utf-8")
         yield folder

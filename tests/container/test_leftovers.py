@@ -86,9 +86,7 @@ def test_after_ctrl_c(hotlap: subprocess.Popen[str], things: Callable[[], set[st
     assert not folders()
 
 
-def test_after_kill_9_the_next_start_removes_it(
-    hotlap: subprocess.Popen[str], things: Callable[[], set[str]]
-) -> None:
+def test_after_kill_9_the_next_start_removes_it(hotlap: subprocess.Popen[str], things: Callable[[], set[str]]) -> None:
     hotlap.kill()
     hotlap.wait(30)
     assert things()

@@ -48,9 +48,7 @@ FAULTS = {
 
 def session(runtime: str, *seeds: int, **deadlines: float) -> Session:
     cases = [sessions.case(seed=seed) for seed in seeds or (1,)]
-    job = sessions.job(
-        runtime, cases, grants_state=runtime == "centreline", deadlines={**DEADLINES, **deadlines}
-    )
+    job = sessions.job(runtime, cases, grants_state=runtime == "centreline", deadlines={**DEADLINES, **deadlines})
     return base.Session((sessions.spec(runtime),), job, 120.0)
 
 

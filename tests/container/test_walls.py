@@ -119,7 +119,8 @@ def test_a_fork_bomb_stops_at_the_limit(inside: dict[str, Any]) -> None:
 
 def test_only_the_socket_is_mounted(inside: dict[str, Any]) -> None:
     ours = {mount for mount in inside["mounts"] if not mount.startswith(("/proc", "/sys", "/dev", "/etc"))}
-    assert ours - {"/", "/tmp", "/sbin/docker-init", "/usr/sbin/docker-init"} == {"/run/hotlap/0"}
+    dockers = {"/", "/tmp", "/sbin/docker-init", "/usr/sbin/docker-init"}  # noqa: S108 - seen in the container
+    assert ours - dockers == {"/run/hotlap/0"}
 
 
 def test_memory_and_processors_are_limited(recipe: Recipe) -> None:
