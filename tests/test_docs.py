@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from envs import circuit
+from pipeline import manifest, plan
 from pipeline.readme import block, first_table, with_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +41,12 @@ def subcommands() -> list[str]:
     from pipeline.cli import main  # noqa: PLC0415  the other tests need none of what it imports
 
     return sorted(main.commands)
+
+
+def examples(page: str) -> list[str]:
+    """The TOML examples of a how-to."""
+    blocks = [match for match in FENCE.finditer(text(ROOT / "docs" / page)) if match["language"] == "toml"]
+    return [textwrap.dedent(match["body"]) for match in blocks]
 
 
 def anchors(page: Path) -> set[str]:
@@ -70,6 +80,27 @@ def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z][a-z-]*):", text(ROOT / "Makefile"), re.MULTILINE))
     code = "\n".join(re.findall(r"`[^`\n]+`", "\n".join(map(text, PAGES))) + commands())
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) <= targets
+
+
+@pytest.mark.parametrize("example", examples("add-a-circuit.md"))
+def test_an_example_of_a_circuit_is_one(example: str) -> None:
+    assert circuit.parse(example, "example").length > 100.0
+
+
+@pytest.mark.parametrize("example", examples("README.md"))
+def test_an_example_of_a_plan_is_one(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(example, encoding="utf-8")
+    assert plan.load(str(path)).scope.seeds == tuple(range(5))
+
+
+@pytest.mark.parametrize("example", examples("add-a-model.md"))
+def test_an_example_of_a_row_is_one(example: str, tmp_path: Path) -> None:
+    artifact = tmp_path / "my_model.safetensors"
+    artifact.write_bytes((8).to_bytes(8, "little") + b"{}      ")
+    path = tmp_path / "manifest.toml"
+    path.write_text(example.replace("…", hashlib.sha256(artifact.read_bytes()).hexdigest()), encoding="utf-8")
+    assert [row.name for row in manifest.load(path)] == ["my_model"]
 
 
 def test_ci_runs_the_readme_s_test_command() -> None:
