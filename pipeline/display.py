@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
@@ -124,8 +125,9 @@ class Live:
 
 
 def choose() -> Display:
-    """A live display on a terminal, plain lines otherwise."""
-    return Live() if sys.stdout.isatty() else Plain()
+    """A live display on a terminal that can move its cursor, plain lines otherwise."""
+    movable = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return Live() if movable else Plain()
 
 
 def ended(record: Record) -> str:

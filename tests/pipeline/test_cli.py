@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from envs.errors import HarnessError, InputError, InvalidRunError
 from pipeline import display, evaluate, executors, listing, manifest, record, single
@@ -184,8 +185,8 @@ def test_a_harness_error_in_a_drive_is_told_as_such(monkeypatch: pytest.MonkeyPa
 def test_on_a_terminal_a_bar_moves_and_goes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     live = display.Live()
     stream = io.StringIO()
-    monkeypatch.setattr(live._console, "file", stream)
-    monkeypatch.setattr(live._console, "_force_terminal", True)  # noqa: FBT003
+    console = Console(file=stream, force_terminal=True, width=100, markup=False, _environ={"TERM": "xterm"})
+    monkeypatch.setattr(live, "_console", console)
     live.progress(Case("zero", "simple"), 0.1)  # before it began: nothing to move
     live.begin(0, 2)
     live.progress(Case("zero", "simple"), 0.5)
