@@ -18,6 +18,7 @@ from envs import circuit as circuits
 from envs import conditions, expert
 from envs.command import Command
 from envs.errors import HarnessError
+from envs.painting import Painting
 from envs.world import World
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ SPACING = 15
 PUSH_STEPS = 10
 """How long a burst of wrong steering lasts [control steps]; after it, twice as long without."""
 
-PUSH = 0.16
+PUSH = 0.25
 """The largest burst, added to the normalised steering; it leads about half a metre astray."""
 
 
@@ -92,8 +93,9 @@ def test_frames(count: int = COUNT) -> TestFrames:  # noqa: PT028 - named after 
     for name in CIRCUITS:
         forward = circuits.load(name)
         for direction, circuit in (("forward", forward), ("reverse", forward.reversed())):
+            painting = Painting(circuit)
             for start in range(STARTS):
-                samples.extend(_drive(circuit, direction, SEED + start, count // PARTS))
+                samples.extend(_drive(circuit, painting, direction, SEED + start, count // PARTS))
     frames = np.stack([sample.frame for sample in samples])
     commands = np.array([sample.label for sample in samples], dtype="<f4")
     return TestFrames(frames, commands, digest(frames, commands))
@@ -109,7 +111,7 @@ def digest(frames: npt.NDArray[np.uint8], commands: npt.NDArray[np.float32]) -> 
     return content.hexdigest()
 
 
-def _drive(circuit: Circuit, direction: str, seed: int, count: int) -> Iterator[_Sample]:
+def _drive(circuit: Circuit, painting: Painting, direction: str, seed: int, count: int) -> Iterator[_Sample]:
     """Drive one part with bursts of wrong steering and yield `count` samples on the way.
 
     Raises:
@@ -118,17 +120,19 @@ def _drive(circuit: Circuit, direction: str, seed: int, count: int) -> Iterator[
     drawn = conditions.draw("nominal", seed, circuit.name, direction)
     # One stream for each part; the circuit's place in the list stands for its name, whose hash differs by process.
     random = np.random.default_rng([seed, CIRCUITS.index(circuit.name), int(direction == "reverse")])
-    with World(circuit, drawn) as world:
+    with World(circuit, drawn, painting=painting) as world:
         world.reset()
         push = 0.0
         for step in range(RUN_UP + SPACING * count):
             label = expert.command(world.true_state)
             if step >= RUN_UP and (step - RUN_UP) % SPACING == 0:
+                world.look()  # only here: a frame that is not kept need not be rendered
                 yield _Sample(world.frame.copy(), label)
             if step % (3 * PUSH_STEPS) == 0:
                 push = float(random.uniform(-PUSH, PUSH))
             wrong = push if step % (3 * PUSH_STEPS) < PUSH_STEPS else 0.0
-            world.step(Command(label.speed, min(1.0, max(-1.0, label.steering + wrong))))
+            world.advance(Command(label.speed, min(1.0, max(-1.0, label.steering + wrong))))
+            world.judge()
             if world.outcome is not None:
                 raise HarnessError(
                     f"test frames: the expert's drive on {circuit.name} {direction} ended in {world.outcome} "
