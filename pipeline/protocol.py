@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import math
+import socket
 import struct
 import sys
 import termios
@@ -22,8 +23,6 @@ import numpy as np
 from envs.command import Command
 
 if TYPE_CHECKING:
-    import socket
-
     from numpy.typing import NDArray
 
 VERSION = 1
@@ -31,14 +30,14 @@ MAX_BODY = 1 << 20
 """The longest body of a message [bytes]."""
 MAX_HELLO = 4096
 """The longest hello [bytes]: it is read before anything is known of the driver."""
-MAX_TEXT = 200
-"""The longest text in a hello [characters]."""
+MAX_TEXT = 200  # in a hello [characters]
 FRAME_SHAPE = (66, 200, 3)
 FRAME_BYTES = 66 * 200 * 3
 
 _LENGTH = struct.Struct(">I")
 _EPISODE = struct.Struct(">cI")
 _FRAME_HEAD = struct.Struct(">cIQH")
+_TIMEVAL = struct.Struct("@ll")
 _COMMAND = struct.Struct(">cQQff")
 COMMAND_BYTES = _COMMAND.size
 END_BODY = b"E"
@@ -133,7 +132,6 @@ def parse_hello(body: memoryview) -> Hello:
 
 
 def _claim(name: str, kind: str, value: object) -> str | int | bool:
-    """`value` if it is of the kind that the field `name` of a hello has."""
     if kind == "bool" and isinstance(value, bool):
         return value
     if kind == "int" and isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 4096:
@@ -199,18 +197,17 @@ def parse_frame(body: memoryview) -> Frame:
     start = _FRAME_HEAD.size + state_bytes
     if len(body) != start + FRAME_BYTES:
         raise ProtocolError(f"this frame has {start + FRAME_BYTES} bytes by its head; it sent {len(body)}")
-    pixels = np.frombuffer(body, np.uint8, FRAME_BYTES, start).reshape(FRAME_SHAPE)
-    return Frame(step, nonce, bytes(body[_FRAME_HEAD.size : start]), pixels)
+    pixels: NDArray[np.uint8] = np.ndarray(FRAME_SHAPE, np.uint8, body, start)
+    return Frame(step, nonce, bytes(body[_FRAME_HEAD.size : start]) if state_bytes else b"", pixels)
 
 
 def command_body(answer: Answer) -> bytes:
     """The driver's answer as a message; values beyond a float32 become infinite, for the world to refuse."""
-    speed, steering = (_float32(value) for value in answer.command)
-    return _COMMAND.pack(b"C", answer.nonce, answer.inference_ns, speed, steering)
-
-
-def _float32(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) > 3.4e38 and math.isfinite(value) else value
+    try:
+        return _COMMAND.pack(b"C", answer.nonce, answer.inference_ns, *answer.command)
+    except OverflowError:
+        speed, steering = (math.copysign(math.inf, value) if abs(value) > 1.0 else value for value in answer.command)
+        return _COMMAND.pack(b"C", answer.nonce, answer.inference_ns, speed, steering)
 
 
 def parse_command(body: memoryview, nonce: int) -> Answer:
@@ -230,29 +227,28 @@ def parse_command(body: memoryview, nonce: int) -> Answer:
     return Answer(nonce, inference_ns, Command(speed, steering))
 
 
-def kind_of(body: memoryview) -> bytes:
-    """The type of a message: its first byte."""
-    return bytes(body[:1])
-
-
 def expect(body: memoryview, kind: bytes, name: str) -> None:
     """Check that `body` is a message of type `kind`.
 
     Raises:
         ProtocolError: it is of another type.
     """
-    if kind_of(body) != kind:
-        raise ProtocolError(f"it sent a message of type {kind_of(body)!r} where {name} ({kind!r}) was due")
+    if body[0] != kind[0]:
+        raise ProtocolError(f"it sent a message of type {bytes(body[:1])!r} where {name} ({kind!r}) was due")
 
 
 class Channel:
     """One end of the connection: whole messages out and in, each before its deadline.
 
-    The buffer is made once and reused: a received message is valid until the next one is received.
+    A received message is valid until the next one is received: the buffer is reused. The kernel keeps the time
+    (``SO_RCVTIMEO``, ``SO_SNDTIMEO``): Python's own timeouts ask it once more for each call, 8 us a frame.
     """
 
     def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(None)
         self._socket = connection
+        self._descriptor = connection.fileno()
+        self._limits: dict[int, float] = {}
         self._buffer = bytearray(_LENGTH.size + MAX_BODY)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -267,20 +263,20 @@ class Channel:
             ClosedError: the other side closed the connection.
         """
         deadline = time.monotonic() + timeout_s
-        total = sum(len(part) for part in parts)
-        self._socket.settimeout(timeout_s)
+        total = sum(map(len, parts))
         try:
-            sent = self._socket.sendmsg([_LENGTH.pack(total), *parts])
+            self._limit(socket.SO_SNDTIMEO, timeout_s)
+            sent = self._socket.sendmsg((_LENGTH.pack(total), *parts))
             if sent < _LENGTH.size + total:
-                self._send_rest(b"".join([_LENGTH.pack(total), *parts])[sent:], deadline)
-        except TimeoutError:
+                self._send_rest(b"".join((_LENGTH.pack(total), *parts))[sent:], deadline)
+        except (BlockingIOError, TimeoutError):
             raise DeadlineError(f"it did not take a message of {total} bytes within {timeout_s:g} s") from None
         except (BrokenPipeError, ConnectionResetError):
             raise ClosedError("it closed the connection") from None
 
     def _send_rest(self, rest: bytes, deadline: float) -> None:
         while rest:
-            self._socket.settimeout(_left(deadline))
+            self._limit(socket.SO_SNDTIMEO, _left(deadline))
             rest = rest[self._socket.send(rest) :]
 
     def receive(self, *, timeout_s: float) -> memoryview:
@@ -293,7 +289,6 @@ class Channel:
         """
         deadline = time.monotonic() + timeout_s
         self._drop_taken()
-        self._socket.settimeout(timeout_s)
         self._fill(_LENGTH.size, deadline, timeout_s)
         (length,) = _LENGTH.unpack_from(self._buffer)
         if not 1 <= length <= MAX_BODY:
@@ -314,10 +309,9 @@ class Channel:
         """Wait until `size` bytes are in the buffer; take more where more has come, to save a call."""
         while self._filled < size:
             try:
-                if self._filled:
-                    self._socket.settimeout(_left(deadline))
+                self._limit(socket.SO_RCVTIMEO, _left(deadline) if self._filled else timeout_s)
                 got = self._socket.recv_into(self._view[self._filled :])
-            except TimeoutError:
+            except (BlockingIOError, TimeoutError):
                 part = f"only {self._filled} bytes of a message" if self._filled else "nothing"
                 raise DeadlineError(f"it sent {part} within {timeout_s:g} s") from None
             except ConnectionResetError:
@@ -327,9 +321,17 @@ class Channel:
                 raise ClosedError(f"it closed the connection{part}")
             self._filled += got
 
+    def _limit(self, option: int, seconds: float) -> None:
+        """Let the kernel wait no longer than `seconds` for what `option` names."""
+        if self._limits.get(option) != seconds:
+            # A time of 0 would mean to wait for ever.
+            whole, rest = divmod(max(1, round(seconds * 1e6)), 1_000_000)
+            self._socket.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(whole, rest))
+            self._limits[option] = seconds
+
     def waiting(self) -> int:
         """How many bytes have come that no `receive` has returned yet; never blocks."""
-        fcntl.ioctl(self._socket, termios.FIONREAD, self._count)
+        fcntl.ioctl(self._descriptor, termios.FIONREAD, self._count)
         return self._filled - self._taken + int.from_bytes(self._count, sys.byteorder)
 
     def close(self) -> None:
@@ -341,7 +343,7 @@ def _left(deadline: float) -> float:
     """Time until `deadline` [s].
 
     Raises:
-        TimeoutError: it has passed; a timeout of 0 would mean to Python that the socket does not block.
+        TimeoutError: it has passed.
     """
     left = deadline - time.monotonic()
     if left <= 0.0:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from envs.true_state import TrueState
     from pipeline.drivers.base import Driver
 
+FRAME, RESET = b"FR"
+
 CONNECT_S = 60.0
 """How long a driver tries to connect; the world may still be starting [s]."""
 
@@ -110,9 +112,9 @@ def serve(channel: protocol.Channel, driver: Driver, model: str) -> None:
     channel.send(hello.body(), timeout_s=SEND_S)
     while True:
         body = channel.receive(timeout_s=WAIT_S)
-        if protocol.kind_of(body) == b"F":
+        if body[0] == FRAME:
             channel.send(protocol.command_body(answer(driver, protocol.parse_frame(body))), timeout_s=SEND_S)
-        elif protocol.kind_of(body) == b"R":
+        elif body[0] == RESET:
             driver.reset()
             channel.send(protocol.ready_body(protocol.parse_reset(body)), timeout_s=SEND_S)
         else:
