@@ -185,7 +185,8 @@ def test_a_harness_error_in_a_drive_is_told_as_such(monkeypatch: pytest.MonkeyPa
 def test_on_a_terminal_a_bar_moves_and_goes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     live = display.Live()
     stream = io.StringIO()
-    console = Console(file=stream, force_terminal=True, width=100, markup=False, _environ={"TERM": "xterm"})
+    options: dict[str, Any] = {"markup": False, "highlight": False, "width": 100, "_environ": {"TERM": "xterm"}}
+    console = Console(file=stream, force_terminal=True, **options)
     monkeypatch.setattr(live, "_console", console)
     live.progress(Case("zero", "simple"), 0.1)  # before it began: nothing to move
     live.begin(0, 2)
