@@ -33,7 +33,7 @@ NOTES = (
     "Completed: cases completed / cases that count, and the 95 % interval over seeds, stratified by circuit and "
     "direction. Speed is centreline distance / simulated time. Deviation is the mean abs(offset) from the centreline "
     "over every metre driven before the outcome, failures included; shared cases are those that every model with a "
-    'completion completed. The deviation score is the mean of 1000**abs(offset), which other tables print as "MAE". '
+    'completion completed. The deviation score is the mean of `1000**abs(offset)`, which other tables print as "MAE". '
     "Best values are bold among models that completed all their cases, where there are two or more."
 )
 
