@@ -116,7 +116,7 @@ def train(options: Options, say: Callable[[str], None]) -> Path:
     *names, held_out = circuits.names("training")
     names = names[: plan.circuits]
     fit.seed_everything(options.seed, threads=WORKERS)
-    say(f"seed {options.seed}, {plan.frames} frames on {len(names)} of the training circuits; {held_out} is kept for the end")
+    say(f"seed {options.seed}: {plan.frames} frames on {len(names)} training circuits; {held_out} is kept for the end")
     network = networks.build(ARCHITECTURE)
     try:
         CACHE.mkdir(parents=True, exist_ok=True)
