@@ -48,12 +48,14 @@ class Options:
         minutes: length of the fits on two idle cores [min]; None is the schedule's own.
         out: folder of the artifact and its manifest.
         smoke: whether only to show that all parts work.
+        row_only: whether to train nothing, and write the row of the artifact that is there anew.
     """
 
     seed: int
     minutes: float | None
     out: Path
     smoke: bool
+    row_only: bool
 
     @property
     def command(self) -> str:
@@ -74,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"[{minutes:2d}:{seconds:02d}] {text}", flush=True)
 
     try:
-        train(options, say)
+        if options.row_only:
+            write_row(options.out / f"{ARCHITECTURE}.safetensors")
+        else:
+            train(options, say)
     except HotlapError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code
@@ -88,7 +93,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
     """The options; a wrong one ends the process with exit code 2 and one line."""
     parser = argparse.ArgumentParser(
         prog="hotlap train",
-        usage="hotlap train [--seed N] [--minutes M] [--out DIR] [--smoke]",
+        usage="hotlap train [--seed N] [--minutes M] [--out DIR] [--smoke | --row-only]",
         description="Train PilotNet on the training circuits; write its artifact and its manifest row.",
         epilog="About 20 minutes on two idle cores. Same seed, versions and kind of CPU: same bytes.",
     )
@@ -100,8 +105,11 @@ def parse(arguments: Sequence[str] | None) -> Options:
         "--out", type=Path, default=manifest.MANIFEST.parent, metavar="DIR", help="where to write (weights/)"
     )
     parser.add_argument("--smoke", action="store_true", help="a run of seconds that shows that all parts work")
+    parser.add_argument(
+        "--row-only", action="store_true", help="train nothing; write the artifact's row anew after the world changed"
+    )
     found = parser.parse_args(arguments)
-    return Options(found.seed, found.minutes, found.out, found.smoke)
+    return Options(found.seed, found.minutes, found.out, found.smoke, found.row_only)
 
 
 def train(options: Options, say: Callable[[str], None]) -> Path:
@@ -160,28 +168,41 @@ def _run(
 def _write(network: nn.Module, options: Options) -> Path:
     """Save the artifact and its row; returns the artifact's path."""
     path = options.out / f"{ARCHITECTURE}.safetensors"
-    networks.save(network, path, {"architecture": ARCHITECTURE, "seed": str(options.seed)})
-    saved = networks.load(path)
+    metadata = {"architecture": ARCHITECTURE, "seed": str(options.seed), "how": options.command}
+    networks.save(network, path, metadata)
+    write_row(path)
+    return path
+
+
+def write_row(artifact: Path) -> None:
+    """Write the row of an artifact from training into the manifest beside it, its offline error worked out anew.
+
+    Raises:
+        InputError: the artifact does not load or was not made by training, or the manifest cannot be written.
+    """
+    network = networks.load(artifact)
+    made = networks.read_metadata(artifact)
+    if not {"seed", "how"} <= made.keys():
+        raise InputError(f"{artifact}: does not say how it was made; train it with `hotlap train`")
     fixed = frames.test_frames()
-    commands = np.array([answer(saved, frame) for frame in fixed.frames])
+    commands = np.array([answer(network, frame) for frame in fixed.frames])
     row.write(
-        options.out / "manifest.toml",
+        artifact.with_name("manifest.toml"),
         {
             "name": ARCHITECTURE,
             "runtime": "torch",
-            "artifact": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "artifact": artifact.name,
+            "sha256": hashlib.sha256(artifact.read_bytes()).hexdigest(),
             "precision": "fp32",
             "device": "cpu",
-            "how": options.command,
-            "seed": options.seed,
-            "parameters": networks.count_parameters(saved),
+            "how": made["how"],
+            "seed": int(made["seed"]),
+            "parameters": networks.count_parameters(network),
             "offline_mse": round(float(np.mean(np.square(commands - fixed.commands))), 8),
             "offline_frames_sha256": fixed.sha256,
             "description": "PilotNet (Bojarski et al. 2016) with ReLU, trained here: the baseline of every comparison.",
         },
     )
-    return path
 
 
 def _check_out(out: Path) -> None:

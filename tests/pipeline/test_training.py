@@ -321,6 +321,14 @@ def test_a_broken_manifest_is_told_before_the_work(tmp_path: Path, capsys: pytes
     assert "is not TOML" in capsys.readouterr().err
 
 
+def test_the_row_of_an_artifact_that_training_did_not_make_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    networks.save(networks.build("pilotnet"), tmp_path / "pilotnet.safetensors", {"architecture": "pilotnet"})
+    assert program.main(["--row-only", "--out", str(tmp_path)]) == 3
+    assert "does not say how it was made" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_smoke_run_makes_a_model_that_the_manifest_reader_takes(tmp_path: Path) -> None:
     words = ["--smoke", "--seed", "3", "--out", str(tmp_path)]
@@ -337,6 +345,10 @@ def test_a_smoke_run_makes_a_model_that_the_manifest_reader_takes(tmp_path: Path
     assert found.how == "hotlap train --seed 3 --smoke"
     assert found.offline_mse is not None
     assert 0.0 < found.offline_mse < 1.0
+    before = (tmp_path / "manifest.toml").read_text()
+    (tmp_path / "manifest.toml").unlink()
+    assert program.main(["--row-only", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "manifest.toml").read_text() == before
 
 
 def test_the_committed_model_is_the_one_its_row_describes() -> None:
