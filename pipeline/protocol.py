@@ -37,8 +37,8 @@ FRAME_BYTES = 66 * 200 * 3
 _LENGTH = struct.Struct(">I")
 _EPISODE = struct.Struct(">cI")
 _FRAME_HEAD = struct.Struct(">cIQH")
-_TIMEVAL = struct.Struct("@ll")
 _COMMAND = struct.Struct(">cQQff")
+_TIMEVAL = struct.Struct("@ll")
 COMMAND_BYTES = _COMMAND.size
 END_BODY = b"E"
 
@@ -233,7 +233,7 @@ def expect(body: memoryview, kind: bytes, name: str) -> None:
     Raises:
         ProtocolError: it is of another type.
     """
-    if body[0] != kind[0]:
+    if not body or body[0] != kind[0]:
         raise ProtocolError(f"it sent a message of type {bytes(body[:1])!r} where {name} ({kind!r}) was due")
 
 
@@ -300,10 +300,9 @@ class Channel:
 
     def _drop_taken(self) -> None:
         """Move what came after the last message to the buffer's start."""
-        rest = self._filled - self._taken
-        if rest and self._taken:
-            self._buffer[:rest] = bytes(self._view[self._taken : self._filled])
-        self._filled, self._taken = rest, 0
+        rest = bytes(self._view[self._taken : self._filled])
+        self._buffer[: len(rest)] = rest
+        self._filled, self._taken = len(rest), 0
 
     def _fill(self, size: int, deadline: float, timeout_s: float) -> None:
         """Wait until `size` bytes are in the buffer; take more where more has come, to save a call."""
