@@ -48,8 +48,8 @@ class _Band(NamedTuple):
     ahead: float
 
 
-# Per level, as pixels grow longer than wide. Against 4 x 48 samples of the finest level in every pixel, frames differ by
-# 1.5 grey levels (RMS) below the horizon; with one halving less on each level, 20 us a frame less, it is 3.6.
+# Per level, as pixels grow longer than wide. Against 4 x 48 samples of the finest level in every pixel, frames differ
+# by 1.5 grey levels (RMS) below the horizon; with one halving less on each level it would be 3.6.
 _HALVINGS = (1, 2, 3, 3)
 _WIDEST = math.sqrt(2.0)  # a texel grows to this many pixels before the next finer level takes over
 _FADE = (1.3, 2.3)  # pixels below the horizon between which the ground comes out of the haze: 100 m to 57 m ahead

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from envs.kept import Kept
 
 if TYPE_CHECKING:
-    from envs.circuit import Circuit, Colour
+    from envs.circuit import Circuit
     from envs.curve import Array
+    from envs.markings import Colour
 
 Image = npt.NDArray[np.uint8]
 

@@ -1,0 +1,39 @@
+"""What is painted along a road, and on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A painted line along the road.
+
+    Attributes:
+        colour: RGB, each 0 to 255.
+        width: of the paint [m].
+    """
+
+    colour: Colour
+    width: float
+
+
+@dataclass(frozen=True)
+class Markings:
+    """What is painted, and on what.
+
+    Attributes:
+        centre: the guide line on the centreline, or None.
+        edges: the two lines whose outer borders are the lane edges, or None.
+        asphalt: RGB of the road.
+        ground: RGB of what lies beside it.
+        shoulder: asphalt beyond each lane edge [m].
+    """
+
+    centre: Line | None = Line((200, 30, 30), 0.3)
+    edges: Line | None = Line((235, 235, 235), 0.2)
+    asphalt: Colour = (92, 92, 96)
+    ground: Colour = (84, 118, 58)
+    shoulder: float = 0.3
