@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import executors
 from pipeline.executors import daemon
-from pipeline.executors.docker import DockerExecutor
-from pipeline.executors.owner import OWNER_LABEL
+from pipeline.executors.docker import SESSIONS, DockerExecutor
+from pipeline.executors.owner import OWNER_FILE, OWNER_LABEL, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,12 +38,19 @@ def executor(a_daemon: None) -> Iterator[DockerExecutor]:
 
 
 @pytest.fixture
-def things(client: DockerClient) -> Callable[[], set[str]]:
-    """Names of all containers and volumes of any hotlap."""
+def things(client: DockerClient) -> Callable[[int], set[str]]:
+    """Names of the containers, volumes and folders of one process; others may be at work beside the tests."""
 
-    def things() -> set[str]:
+    def things(pid: int) -> set[str]:
         ours: dict[str, Any] = {"label": OWNER_LABEL}
-        containers = client.containers.list(all=True, filters=ours, ignore_removed=True)
-        return {str(thing.name) for thing in (*containers, *client.volumes.list(filters=ours))}
+        found: dict[str, str] = {}
+        for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+            found[str(container.name)] = container.labels[OWNER_LABEL]
+        for volume in client.volumes.list(filters=ours):
+            found[str(volume.name)] = volume.attrs["Labels"][OWNER_LABEL]
+        for file in SESSIONS.glob(f"*/{OWNER_FILE}"):
+            found[file.parent.name] = file.read_text()
+        owners = {name: parse(text) for name, text in found.items()}
+        return {name for name, owner in owners.items() if owner is not None and owner.pid == pid}
 
     return things
