@@ -113,7 +113,9 @@ class Circuit:
 def names(tag: str | None = None) -> tuple[str, ...]:
     """The named circuits in alphabetical order, numbers by value; with `tag`, those that carry it."""
     found = sorted((path.stem for path in FOLDER.glob("*.toml")), key=_natural)
-    return tuple(name for name in found if tag is None or tag in load(name).tags)
+    if tag is None:
+        return tuple(found)
+    return tuple(name for name in found if tag in tomllib.loads(_file(name).read_text(encoding="utf-8"))["tags"])
 
 
 def load(name_or_path: str | Path) -> Circuit:
@@ -123,7 +125,7 @@ def load(name_or_path: str | Path) -> Circuit:
         InputError: there is no such circuit or file, or its content is no road; the text names the place.
     """
     text = str(name_or_path)
-    path = Path(text) if text.endswith(".toml") else FOLDER / f"{text}.toml"
+    path = Path(text) if text.endswith(".toml") else _file(text)
     if not text.endswith(".toml") and text not in names():
         near = difflib.get_close_matches(text, names(), n=3, cutoff=0.4) or names()
         raise InputError(
@@ -167,6 +169,10 @@ def parse(text: str, name: str, origin: str | None = None) -> Circuit:
         digest=_digest(text, content.width, content.markings, "forward"),
         source=text,
     )
+
+
+def _file(name: str) -> Path:
+    return FOLDER / f"{name}.toml"
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

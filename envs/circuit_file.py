@@ -93,8 +93,8 @@ def _curve(data: dict[str, Any], where: str) -> Curve:
     curve, gap, turn = from_segments(segments)
     if math.hypot(*gap) > _GAP_ALLOWED or abs(turn) > _TURN_ALLOWED:
         raise InputError(
-            f"{where}: the circuit is open: segment {len(segments)} ends at x={gap[0]:.2f}, y={gap[1]:.2f} heading"
-            f" {math.degrees(turn):.1f} degrees, the first one starts at x=0, y=0 heading 0: make the two meet"
+            f"{where}: the circuit is open: segment {len(segments)} ends at x={gap[0]:z.2f}, y={gap[1]:z.2f} heading"
+            f" {math.degrees(turn):z.1f} degrees, the first one starts at x=0, y=0 heading 0: make the two meet"
         )
     return curve
 
@@ -222,4 +222,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _at(point: Array) -> str:
-    return f"(x={point[0]:.1f}, y={point[1]:.1f})"
+    return f"(x={point[0]:z.1f}, y={point[1]:z.1f})"

@@ -60,7 +60,8 @@ def steps_of(length: float) -> int:
 
 def wrapped(angle: Array) -> Array:
     """Angles [rad] brought into (-pi, pi]."""
-    return np.asarray(np.pi - (np.pi - angle) % (2.0 * np.pi))
+    turned = np.pi - (np.pi - angle) % (2.0 * np.pi)
+    return np.where(turned <= -np.pi, np.pi, turned)  # the remainder of a tiny negative number is a whole turn
 
 
 def through_points(knots: Array) -> Curve:

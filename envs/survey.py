@@ -47,14 +47,17 @@ def _crossing(curve: Curve, width: float) -> str | None:
     points = curve.points[index]
     arc = index * (curve.length / n)
     best: tuple[float, int, int] | None = None
-    for start in range(0, len(index), 512):
-        rows = slice(start, start + 512)
-        apart = np.hypot(points[rows, None, 0] - points[None, :, 0], points[rows, None, 1] - points[None, :, 1])
-        along = np.abs(arc[rows, None] - arc[None, :])
-        near = np.minimum(along, curve.length - along) < math.pi / 2.0 * width
-        apart[near] = np.inf
+    for start in range(0, len(index), 256):
+        rows, later = slice(start, start + 256), slice(start, None)  # each pair once
+        across = points[rows, None, 0] - points[None, later, 0]
+        apart = points[rows, None, 1] - points[None, later, 1]
+        apart *= apart
+        across *= across
+        apart += across
+        along = np.abs(arc[rows, None] - arc[None, later])
+        apart[np.minimum(along, curve.length - along) < math.pi / 2.0 * width] = np.inf
         row, column = np.unravel_index(int(np.argmin(apart)), apart.shape)
-        found = (float(apart[row, column]), int(index[start + row]), int(index[column]))
+        found = (math.sqrt(apart[row, column]), int(index[start + row]), int(index[start + column]))
         if best is None or found < best:
             best = found
     if best is None or best[0] >= width:
@@ -91,4 +94,4 @@ def _intersect(points: Array, i: int, j: int, reach: int) -> bool:
 def _place(curve: Curve, i: int) -> str:
     """Where index `i` is, in words."""
     x, y = curve.points[i]
-    return f"at s={i * curve.length / len(curve.points):.0f} m (x={x:.1f}, y={y:.1f})"
+    return f"at s={i * curve.length / len(curve.points):.0f} m (x={x:z.1f}, y={y:z.1f})"
