@@ -37,9 +37,6 @@ BASELINE_RUNTIME, BASELINE_PRECISION = "torch", "fp32"
 SLEEP_FRAMES = 40
 """Frames in a block of the sleeping calibrator: at 5 ms each more would take long and tell no more."""
 
-MSE_TOLERANCE = 0.01
-"""How far, as a share, the offline MSE measured here may be from the manifest's before the difference is told."""
-
 
 def run(
     rows: Sequence[ModelRow],
@@ -112,6 +109,8 @@ def line(row: ModelRow, entry: Entry) -> str:
     words = [f"{row.name}: inference {own}", f"round trip {1e3 * trip['mean_s']:.3f} ms"]
     if entry["ratio_to_baseline"] is not None:
         words.append(f"{entry['ratio_to_baseline']:.2f} of {entry['baseline']}")
+    if entry["offline_mse"] is not None:
+        words.append(f"offline MSE {entry['offline_mse']:.5f}, {timing.offline_verdict(row.to_dict(), entry)}")
     return ", ".join(words) + "".join(f"; noisy: {why}" for why in entry["noisy"])
 
 
@@ -261,19 +260,6 @@ def _add_offline(entry: Entry, heard: Heard, row: ModelRow) -> None:
         entry["offline_mse"] = mean_squared_error(event["commands"], event["labels"])
     except ValueError as error:
         entry["offline_reason"] = str(error)
-
-
-def offline_verdict(row: ModelRow, entry: Entry) -> str:
-    """What the offline MSE measured here says about the manifest's: agrees, differs, or cannot be compared."""
-    mse = entry["offline_mse"]
-    if mse is None:
-        return f"not measured ({entry['offline_reason']})"
-    if row.offline_mse is None:
-        return "the manifest has none"
-    if entry["offline_frames_sha256"] != row.offline_frames_sha256:
-        return "other frames than the manifest's"
-    share = abs(mse - row.offline_mse) / max(row.offline_mse, 1e-12)
-    return "as in the manifest" if share <= MSE_TOLERANCE else f"differs from the manifest's {row.offline_mse:.5f}"
 
 
 def _sleep_times(record: TimingRecord, row: ModelRow, entry: Entry, chosen: Sequence[ModelRow]) -> tuple[float, float]:

@@ -47,7 +47,10 @@ def commands(plan: str, records: Sequence[Record]) -> str:
     commits = {record["provenance"]["commit"] for record in records}
     executors = {record["provenance"]["executor"] for record in records}
     executor = f" --executor {executors.pop()}" if len(executors) == 1 else ""
-    lines = [f"git checkout {sha}" for sha in commits if sha is not None] if len(commits) == 1 else []
+    changed = "  # as it was with changes that are not in git" * any(
+        record["provenance"]["dirty"] for record in records
+    )
+    lines = [f"git checkout {sha}{changed}" for sha in commits if sha is not None] if len(commits) == 1 else []
     lines += [
         f"hotlap evaluate --plan {shlex.quote(plan)}{executor}  # drives what has no record, and times what has none",
         f"hotlap measure{executor}  # times all models anew; leave the host alone meanwhile",

@@ -16,6 +16,7 @@ from pipeline.metrics import METRICS
 from pipeline.metrics.calibration import invalid as wrong_calibrators
 from pipeline.record import write_whole
 from pipeline.standing import column, figure, standings
+from pipeline.timing import offline_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -173,6 +174,7 @@ def _timing(run: Run, ranked: Sequence[Standing], calibrators: Sequence[Standing
         "model": [escape(standing.name) for standing in ranked],
         "runtime": [_claims(standing) for standing in ranked],
         **{METRICS[metric].heading: column(ranked, metric) for metric in TIMES},
+        "that MSE": [_offline(standing) for standing in ranked],
         "noise": [_noise(standing) for standing in ranked],
     }
     parts = [
@@ -216,6 +218,11 @@ def _claims(standing: Standing) -> str:
     claims = standing.timing.get("claims") or {}
     words = [claims.get(name) for name in ("runtime", "runtime_version", "precision", "device")]
     return escape(" ".join(str(word) for word in words if word)) or "-"
+
+
+def _offline(standing: Standing) -> str:
+    """Whether the saved file does here what the manifest says of it."""
+    return "-" if standing.untimed is not None else escape(offline_verdict(standing.facts, standing.timing))
 
 
 def _noise(standing: Standing) -> str:

@@ -22,7 +22,7 @@ from pipeline.provenance import cpu_model
 from pipeline.record import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeline.manifest import ModelRow
 
@@ -30,6 +30,9 @@ SCHEMA = 1
 
 TIMED_CALIBRATORS = ("zero", "sleep")
 """Runtimes of the calibrators that are measured: the round trip alone, and a time that is known."""
+
+MSE_TOLERANCE = 0.01
+"""How far, as a share, the offline MSE measured here may be from the manifest's before the difference is told."""
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
@@ -246,6 +249,25 @@ def unmeasured(results: Path, rows: Sequence[ModelRow]) -> tuple[str, ...]:
 def is_timed(row: ModelRow) -> bool:
     """Whether a model is measured at all: the ranked ones are, and of the calibrators those with something to tell."""
     return not row.calibrator or row.runtime in TIMED_CALIBRATORS
+
+
+def offline_verdict(facts: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """What the offline MSE measured here says of the manifest's: agrees, differs, or cannot be compared, and why.
+
+    Args:
+        facts: the model's row (`ModelRow.to_dict`).
+        entry: its `Entry`.
+    """
+    mse, stated = entry["offline_mse"], facts["offline_mse"]
+    if mse is None:
+        return f"not measured ({entry['offline_reason']})"
+    if stated is None:
+        return "the manifest has none"
+    if entry["offline_frames_sha256"] != facts["offline_frames_sha256"]:
+        return "on other frames than the manifest's"
+    if abs(mse - stated) <= MSE_TOLERANCE * stated:
+        return "as in the manifest"
+    return f"the manifest says {stated:.5f}"
 
 
 def _measured_at(record: TimingRecord) -> str:

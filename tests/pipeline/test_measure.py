@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -163,12 +161,13 @@ def test_a_claim_of_more_time_than_passed_is_no_value(tmp_path: Path) -> None:
 def test_offline_mse_is_compared_with_the_manifest(tmp_path: Path) -> None:
     entry = measured(FakeExecutor(), tmp_path)["fast"]
     assert entry["offline_mse"] == pytest.approx((0.1**2 + 0.2**2) / 4)
-    same = dataclasses.replace(ROWS[1], offline_mse=0.0125, offline_frames_sha256=SHA)
-    assert measure.offline_verdict(same, entry) == "as in the manifest"
-    assert "differs" in measure.offline_verdict(dataclasses.replace(same, offline_mse=0.02), entry)
-    other = dataclasses.replace(same, offline_frames_sha256="b" * 64)
-    assert measure.offline_verdict(other, entry) == "other frames than the manifest's"
-    assert measure.offline_verdict(ROWS[1], entry) == "the manifest has none"
+    same = {"offline_mse": 0.0125, "offline_frames_sha256": SHA}
+    assert timing.offline_verdict(same, entry) == "as in the manifest"
+    assert timing.offline_verdict({**same, "offline_mse": 0.02}, entry) == "the manifest says 0.02000"
+    other = {**same, "offline_frames_sha256": "b" * 64}
+    assert timing.offline_verdict(other, entry) == "on other frames than the manifest's"
+    assert timing.offline_verdict({**same, "offline_mse": None}, entry) == "the manifest has none"
+    assert "calibrator" in timing.offline_verdict(same, measured(FakeExecutor(), tmp_path)["zero"])
 
 
 def test_mean_squared_error_known_answer() -> None:
@@ -226,7 +225,10 @@ def test_without_a_baseline_there_is_no_ratio_but_a_reason(tmp_path: Path) -> No
 def test_one_line_for_each_model(tmp_path: Path) -> None:
     lines: list[str] = []
     measure.run(ROWS, FakeExecutor(), tmp_path, blocks=FEW, say=lines.append)  # type: ignore[arg-type]
-    assert lines[-1] == "fast: inference 0.250 ms, round trip 0.300 ms, 0.25 of base"
+    assert (
+        lines[-1]
+        == "fast: inference 0.250 ms, round trip 0.300 ms, 0.25 of base, offline MSE 0.01250, the manifest has none"
+    )
     json.dumps(lines)
 
 

@@ -172,6 +172,8 @@ def test_timing_names_its_host_and_says_what_is_not_measured(tmp_path: Path) -> 
     assert cells(timed, "fair")["runtime"] == "torch 2.13.0 fp32 cpu"
     assert cells(timed, "poor")["mean inference time (s)"] == "- (not measured)"
     assert cells(timed, "good")["noise"] == "quiet"
+    assert cells(timed, "good")["that MSE"] == "the manifest has none"
+    assert cells(timed, "poor")["that MSE"] == "-"
 
 
 def test_timing_of_another_artifact_is_not_shown() -> None:
