@@ -229,7 +229,6 @@ def test_one_line_for_each_model(tmp_path: Path) -> None:
         lines[-1]
         == "fast: inference 0.250 ms, round trip 0.300 ms, 0.25 of base, offline MSE 0.01250, the manifest has none"
     )
-    json.dumps(lines)
 
 
 @pytest.mark.slow
