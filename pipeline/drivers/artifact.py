@@ -54,6 +54,16 @@ def check(artifact: Path | None, sha256: str | None) -> Path:
     return artifact
 
 
+def must_be_none(artifact: Path | None, runtime: str) -> None:
+    """Check that a runtime that has nothing to load was given nothing.
+
+    Raises:
+        InputError: it was given a file.
+    """
+    if artifact is not None:
+        raise InputError(f"{artifact}: the runtime {runtime} loads no file; take the artifact out of the model's row")
+
+
 def is_pickle(head: bytes) -> bool:
     """Whether a file that starts with `head` (at least 9 bytes) is a pickle or a zip archive, as PyTorch writes them.
 

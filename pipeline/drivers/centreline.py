@@ -8,6 +8,7 @@ import numpy as np
 
 from envs import expert
 from envs.errors import HarnessError
+from pipeline.drivers import artifact as files
 from pipeline.drivers.base import Options, Report
 
 if TYPE_CHECKING:
@@ -41,5 +42,10 @@ class Centreline:
 
 
 def load(artifact: Path | None, options: Options) -> Centreline:  # noqa: ARG001
-    """There is nothing to load."""
+    """There is nothing to load.
+
+    Raises:
+        InputError: there is a file to load all the same.
+    """
+    files.must_be_none(artifact, "centreline")
     return Centreline()

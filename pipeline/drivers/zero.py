@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envs.command import Command
+from pipeline.drivers import artifact as files
 from pipeline.drivers.base import Options, Report
 
 if TYPE_CHECKING:
@@ -33,5 +34,10 @@ class Zero:
 
 
 def load(artifact: Path | None, options: Options) -> Zero:  # noqa: ARG001
-    """There is nothing to load."""
+    """There is nothing to load.
+
+    Raises:
+        InputError: there is a file to load all the same.
+    """
+    files.must_be_none(artifact, "zero")
     return Zero()

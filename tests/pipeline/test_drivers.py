@@ -108,6 +108,17 @@ def test_every_runtime_ends_with_a_line_when_the_world_goes_away(started: Starte
     assert (started.process.returncode, log) == (1, "driver a: the world went away: it closed the connection\n")
 
 
+@pytest.mark.parametrize("runtime", sorted(drivers.RUNTIMES))
+def test_every_runtime_refuses_a_bad_artifact_with_one_line_and_exit_3(
+    runtime: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.bin"
+    path.write_bytes(b"no model")
+    assert main(["--runtime", runtime, "--model", "a", "--socket", "/nowhere", "--artifact", str(path)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"driver a: {path}")
+
+
 def test_every_runtime_has_a_role_and_a_module_that_loads() -> None:
     assert set(drivers.RUNTIME_ROLE) == set(drivers.RUNTIMES)
     assert set(drivers.RUNTIMES) >= SEES_STATE
