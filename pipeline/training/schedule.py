@@ -45,7 +45,7 @@ class Schedule:
     """
 
     stages: tuple[Stage, ...]
-    frames_per_drive: int = 125
+    frames_per_drive: int = 100
     stride: int = 4
     batch: int = 64
     nominal_share: float = 1 / 3
@@ -60,10 +60,10 @@ class Schedule:
 
 FULL = Schedule(
     stages=(
-        Stage("expert", 24_000, network_drives=False, passes=60_000, peak_rate=1e-3, last_rate=2e-4),
-        Stage("aggregation 1", 8_000, network_drives=True, passes=30_000, peak_rate=7e-4, last_rate=2e-4),
-        Stage("aggregation 2", 8_000, network_drives=True, passes=30_000, peak_rate=7e-4, last_rate=2e-4),
-        Stage("aggregation 3 and final fit", 8_000, network_drives=True, passes=120_000, peak_rate=7e-4, last_rate=0.0),
+        Stage("expert", 12_000, network_drives=False, passes=24_000, peak_rate=1e-3, last_rate=2e-4),
+        Stage("aggregation 1", 4_000, network_drives=True, passes=12_000, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 2", 4_000, network_drives=True, passes=12_000, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 3 and final fit", 4_000, network_drives=True, passes=60_000, peak_rate=7e-4, last_rate=0.0),
     ),
 )
 
