@@ -22,7 +22,7 @@ import torch
 from envs import circuit as circuits
 from envs.errors import HotlapError, InputError
 from pipeline import frames, manifest, networks
-from pipeline.training import collect, fit, row, schedule, validate
+from pipeline.training import cache, collect, fit, row, schedule, validate
 from pipeline.training import dataset as data
 from pipeline.training.pilot import answer
 
@@ -126,12 +126,8 @@ def train(options: Options, say: Callable[[str], None]) -> Path:
     fit.seed_everything(options.seed, threads=WORKERS)
     say(f"seed {options.seed}: {plan.frames} frames on {len(names)} training circuits; {held_out} is kept for the end")
     network = networks.build(ARCHITECTURE)
-    try:
-        CACHE.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{CACHE}: cannot keep frames there: {error.strerror}; make the folder writable") from error
-    with tempfile.TemporaryDirectory(dir=CACHE) as cache:
-        _run(network, plan, names, seed=options.seed, cache=Path(cache), say=say)
+    with cache.folder(CACHE) as frames_folder:
+        _run(network, plan, names, seed=options.seed, folder=frames_folder, say=say)
     artifact = _write(network, options)
     say(f"wrote {artifact} and its row in {artifact.with_name('manifest.toml')}")
     if plan.validation_seeds:
@@ -143,21 +139,21 @@ def train(options: Options, say: Callable[[str], None]) -> Path:
 
 
 def _run(
-    network: nn.Module, plan: Schedule, names: Sequence[str], *, seed: int, cache: Path, say: Callable[[str], None]
+    network: nn.Module, plan: Schedule, names: Sequence[str], *, seed: int, folder: Path, say: Callable[[str], None]
 ) -> None:
     """All stages, in place on `network`."""
-    data.create(cache, plan.frames)
+    data.create(folder, plan.frames)
     generator = np.random.default_rng(seed)
     count = 0
     for number, stage in enumerate(plan.stages):
         say(f"{stage.name}: collecting {stage.frames} frames")
         driver = None
         if stage.network_drives:
-            driver = cache / f"{number}.safetensors"
+            driver = folder / f"{number}.safetensors"
             networks.save(network, driver, {"architecture": ARCHITECTURE})
         drives = collect.plan(stage, plan, names, first=count, seed=seed, network=driver)
-        collect.collect(drives, cache, plan.stride, WORKERS)
-        new = data.attach(cache)
+        collect.collect(drives, folder, plan.stride, WORKERS)
+        new = data.attach(folder)
         if stage.network_drives:
             speed, steering = fit.errors(network, data.Dataset(new.frames[count:][: stage.frames], new.labels[count:]))
             say(f"{stage.name}: the network was off by {speed:.3f} in speed, {steering:.4f} in steering (RMS)")

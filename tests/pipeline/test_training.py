@@ -19,7 +19,7 @@ from envs.errors import HarnessError, InputError
 from envs.painting import Painting
 from pipeline import manifest, networks
 from pipeline.training import __main__ as program
-from pipeline.training import collect, fit, row, schedule, validate
+from pipeline.training import cache, collect, fit, row, schedule, validate
 from pipeline.training import dataset as data
 from pipeline.training.pilot import Nudges, answer
 from pipeline.training.schedule import Stage
@@ -88,6 +88,26 @@ def test_an_epoch_shows_each_frame_once() -> None:
     given = torch.cat([labels for _, labels in data.batches(made, 5, 20, np.random.default_rng(0))])
     assert len(given) == 20
     assert sorted(given[:10, data.SPEED].tolist()) == sorted(given[10:, data.SPEED].tolist()) == list(range(10))
+
+
+# the cache
+
+
+def test_the_frames_go_with_the_run_and_with_them_those_of_a_killed_run(tmp_path: Path) -> None:
+    (tmp_path / "left").mkdir()
+    (tmp_path / "left" / "frames.npy").write_bytes(b"x")
+    with cache.folder(tmp_path) as first:
+        with cache.folder(tmp_path) as second:
+            (second / "frames.npy").write_bytes(b"x")
+            assert sorted(tmp_path.iterdir()) == sorted([first, second])
+        assert list(tmp_path.iterdir()) == [first]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot keep frames there"), cache.folder(tmp_path / "file" / "folder"):
+        pass
 
 
 # the fit
