@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.case import Resolved
+    from pipeline.key import Keys
     from pipeline.manifest import ModelRow
     from pipeline.plan import Plan
     from pipeline.record import Record
@@ -57,6 +58,7 @@ class Agenda:
         cases: key -> case, in the order they are driven.
         found: key -> the attempts recorded before.
         pending: model -> its cases that are to be driven, in their order.
+        keys: what made the keys.
     """
 
     request: Request
@@ -66,6 +68,7 @@ class Agenda:
     cases: dict[str, Resolved]
     found: dict[str, list[Record]]
     pending: dict[str, list[Pending]]
+    keys: Keys
 
     @property
     def new(self) -> int:
@@ -107,4 +110,4 @@ def survey(request: Request, records: Path) -> Agenda:
             attempt = attempts[-1]["attempt"] + 1 if attempts else 1
             pending.setdefault(one.case.model, []).append(Pending(one, name, attempt))
     driven = tuple(manifest.find(rows, name) for name in dict.fromkeys(one.model for one in cases))
-    return Agenda(request, wanted, rows, driven, resolved, found, pending)
+    return Agenda(request, wanted, rows, driven, resolved, found, pending, keys)

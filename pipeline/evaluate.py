@@ -42,7 +42,7 @@ def evaluate(request: Request, display: Display) -> Path:
     """
     with record.sole_writer(request.results) as records:
         agenda = survey(request, records)
-        ledger = Ledger(records, traces_of(request.results), display)
+        ledger = Ledger(records, traces_of(request.results), display, agenda.keys)
         display.say(
             f"plan {request.plan}: {len(agenda.cases)} cases of {len(agenda.rows)} models, "
             f"{agenda.settled} done, {agenda.new} to drive"
@@ -60,7 +60,7 @@ def tabulate(request: Request, display: Display) -> Path:
     """
     agenda = survey(request, request.results / "records")
     display.say(f"plan {request.plan}: {agenda.settled} of {len(agenda.cases)} cases are recorded")
-    ledger = Ledger(request.results / "records", request.results / "traces", display)
+    ledger = Ledger(request.results / "records", request.results / "traces", display, agenda.keys)
     return _report(agenda, ledger, [])
 
 

@@ -11,9 +11,9 @@ import hashlib
 import json
 import tomllib
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from envs.errors import InputError
+from envs.errors import HotlapError, InputError
 from pipeline.drivers import RUNTIMES
 from pipeline.manifest import ROOT
 
@@ -62,12 +62,19 @@ LOCKS = {
 PINS = "docker/pins.toml"
 
 
+class SourceChangedError(HotlapError):
+    """Code was edited while it drove: what was driven since belongs to no key."""
+
+    exit_code: ClassVar[int] = InputError.exit_code
+
+
 class Keys:
     """Makes keys, reading each file once."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self._root = root
         self._files: dict[Path, str] = {}
+        self._stamps: dict[Path, tuple[int, int]] = {}
         self._drivers: dict[tuple[str, str], dict[str, Any]] = {}
         self._world: dict[str, Any] = {
             "source": self._digest(self._matching(WORLD_SOURCES)),
@@ -83,6 +90,18 @@ class Keys:
         """
         text = json.dumps(self.parts(resolved), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def check(self) -> None:
+        """See that the files are still those that the keys were made from; a look at their dates, no reading.
+
+        Raises:
+            SourceChangedError: one was edited.
+        """
+        for path, stamp in self._stamps.items():
+            if not path.exists() or _stamp(path) != stamp:
+                raise SourceChangedError(
+                    f"{path} was edited during the run, so nothing more was recorded; run the same command again"
+                )
 
     def parts(self, resolved: Resolved) -> dict[str, Any]:
         """All that the key is made of, by name; JSON-safe."""
@@ -138,7 +157,14 @@ class Keys:
     def _file(self, path: Path) -> str:
         if path not in self._files:
             try:
+                self._stamps[path] = _stamp(path)
                 self._files[path] = hashlib.sha256(path.read_bytes()).hexdigest()
             except OSError as error:
                 raise InputError(f"{path}: cannot be read: {error.strerror}; restore it from the repository") from error
         return self._files[path]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file is edited: its date [ns] and size [bytes]."""
+    facts = path.stat()
+    return facts.st_mtime_ns, facts.st_size

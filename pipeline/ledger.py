@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.agenda import Agenda
     from pipeline.case import Case
     from pipeline.display import Display
+    from pipeline.key import Keys
     from pipeline.record import Record
 
 
@@ -25,12 +26,14 @@ class Ledger:
         records: the folder of records.
         traces: the folder of traces.
         display: is told of each.
+        keys: what made the keys; asked before each record whether they still hold.
         kept: the records written in this run.
     """
 
     records: Path
     traces: Path
     display: Display
+    keys: Keys
     kept: list[Record] = field(default_factory=list)
 
     def progress(self, driven: Case, fraction: float) -> None:
@@ -42,7 +45,9 @@ class Ledger:
 
         Raises:
             InputError: a folder cannot be written.
+            SourceChangedError: code was edited since the run began.
         """
+        self.keys.check()
         if trace is not None:
             record.write_whole(self.traces / f"{made['key']}.{made['attempt']}.npz", trace, replace=True)
         record.write(self.records, made)

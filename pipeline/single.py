@@ -110,14 +110,15 @@ def resolve(request: Request) -> Resolved:
 @contextlib.contextmanager
 def _keeper(request: Request, resolved: Resolved, display: Display) -> Iterator[tuple[Ledger | Shown, int, str]]:
     """Who takes the record, which attempt it is, and its key."""
-    name = key.Keys().of(resolved)
+    keys = key.Keys()
+    name = keys.of(resolved)
     if request.keep is None:
         yield Shown(display), 1, name
         return
     with record.sole_writer(request.keep) as records:
         attempts = record.find(records, [name]).get(name, [])
         attempt = attempts[-1]["attempt"] + 1 if attempts else 1
-        yield Ledger(records, traces_of(request.keep), display), attempt, name
+        yield Ledger(records, traces_of(request.keep), display, keys), attempt, name
 
 
 def summary(made: Record) -> list[tuple[str, str]]:

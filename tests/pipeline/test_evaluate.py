@@ -23,6 +23,7 @@ from pipeline.drive import no_episode
 from pipeline.evaluate import evaluate, tabulate
 from pipeline.executors.base import DriverEnd, Session, SessionEnd
 from pipeline.executors.local import LocalExecutor
+from pipeline.key import Keys, SourceChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +198,19 @@ def test_a_fault_of_ours_stops_the_run_and_is_not_hidden(monkeypatch: pytest.Mon
     use(monkeypatch, FakeExecutor({**GOOD, "centreline": ZeroDivisionError("a bug")}))
     with pytest.raises(ZeroDivisionError):
         evaluate(again(request_, workers=1), Plain())
+
+
+def test_code_edited_during_the_run_stops_it_with_nothing_recorded(
+    monkeypatch: pytest.MonkeyPatch, request_: Request
+) -> None:
+    def edited(_: object) -> None:
+        raise SourceChangedError("envs/car.py was edited")
+
+    use(monkeypatch, FakeExecutor(dict(GOOD)))
+    monkeypatch.setattr(Keys, "check", edited)
+    with pytest.raises(SourceChangedError):
+        evaluate(request_, Plain())
+    assert record.read_all(request_.results / "records") == []
 
 
 def test_a_record_cut_in_half_is_refused_before_anything_starts(

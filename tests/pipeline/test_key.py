@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -101,6 +102,21 @@ def test_another_base_image_changes_the_key(copy: Path) -> None:
     pins = copy / "docker" / "pins.toml"
     pins.write_text(pins.read_text().replace('digest = "', 'digest = "sha256:0', 1))
     assert of(root=copy) != before
+
+
+def test_code_that_is_edited_while_it_drives_is_noticed(copy: Path) -> None:
+    keys = key.Keys(copy)
+    keys.of(case.Resolver([NET], Limits()).resolve(Case("net", "simple")))
+    (copy / "pipeline" / "table.py").write_text("# of no account")
+    keys.check()
+    for path in (copy / "pipeline" / "networks.py", copy / "envs" / "car.py"):
+        before = path.stat()
+        path.write_text(path.read_text() + "#")
+        with pytest.raises(key.SourceChangedError, match=path.name):
+            keys.check()
+        path.write_text(path.read_text()[:-1])
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        keys.check()
 
 
 def imported(start: Path) -> set[str]:
