@@ -31,10 +31,12 @@ TEXEL = 0.05
 CHANNELS = 4
 """Red, green, blue and one unused: OpenCV samples four bytes three times as fast as three."""
 
-KEPT = 192
-"""Tiles kept in memory per painting, 262 kB each."""
+KEPT = 448
+"""Tiles kept in memory per painting, 262 kB each: all of a circuit of 1.5 km, or 1.5 km of a longer one."""
 
-_FINE = 2  # level 0 is drawn this many times larger and averaged
+# A level is drawn so many times larger and averaged. Each for itself: a coarse tile made of the finest ones would have
+# to paint a large part of the circuit first.
+_FINE, _FINE_FURTHER = 2, 4
 _SHIFT = 6  # fractional bits of the coordinates given to OpenCV
 
 
@@ -71,7 +73,7 @@ class Painting:
         place = (level, column, row)
         tile = self._tiles.get(place)
         if tile is None:
-            tile = self._drawn(column, row) if level == 0 else self._averaged(level, column, row)
+            tile = self._drawn(level, column, row)
             tile.setflags(write=False)
             self._tiles.put(place, tile)
         return tile
@@ -81,36 +83,27 @@ class Painting:
         colour = np.array((*self.ground, 0), np.uint8).view(np.uint32)[0]  # filling whole texels is 30 times as fast
         return np.full((side, side), colour, np.uint32).view(np.uint8).reshape(side, side, CHANNELS)
 
-    def _averaged(self, level: int, column: int, row: int) -> Image:
-        """A tile from the four below it, each texel the mean of four."""
-        below = self.plain(2 * TILE)
-        for r in range(2):
-            for c in range(2):
-                child = self.tile(level - 1, 2 * column + c, 2 * row + r)
-                if child is not None:
-                    below[r * TILE : (r + 1) * TILE, c * TILE : (c + 1) * TILE] = child
-        return _halved(below)
-
-    def _drawn(self, column: int, row: int) -> Image:
-        """A tile of level 0 from the circuit's geometry."""
-        side = TILE * TEXEL
+    def _drawn(self, level: int, column: int, row: int) -> Image:
+        """A tile from the circuit's geometry."""
+        side = TILE * TEXEL * (1 << level)
         corner = np.array([column * side, row * side])
-        canvas = self.plain(_FINE * TILE)
+        fine = _FINE_FURTHER if level else _FINE
+        pixels_per_metre = fine * TILE / side
+        inset = 0.5 / pixels_per_metre  # OpenCV fills every pixel that a border touches: half of one too many
+        canvas = self.plain(fine * TILE)
         runs = self._runs(corner, side)
-        for outer, inner, colour in self._layers:
+        for left, right, colour in self._layers:
+            thin = min(inset, (left - right) / 2.0)
             for run in runs:
-                border = np.concatenate(
-                    [
-                        self._points[run] + outer * self._left[run],
-                        (self._points[run] + inner * self._left[run])[::-1],
-                    ]
-                )
-                # OpenCV's pixel (0, 0) is centred on the canvas's first one; it fills every pixel the border touches,
-                # which `_layers` has made up for.
-                pixels = (border - corner) * (_FINE / TEXEL) - 0.5
+                points, across = self._points[run], self._left[run]
+                border = np.concatenate([points + (left - thin) * across, (points + (right + thin) * across)[::-1]])
+                pixels = (border - corner) * pixels_per_metre - 0.5  # pixel (0, 0) is centred on (0, 0)
                 fixed = np.round(pixels * (1 << _SHIFT)).astype(np.int32)
                 cv2.fillPoly(canvas, [fixed], (*colour, 0), shift=_SHIFT)
-        return _halved(canvas)
+        while canvas.shape[0] > TILE:
+            half = canvas.shape[0] // 2
+            canvas = np.asarray(cv2.resize(canvas, (half, half), interpolation=cv2.INTER_AREA), np.uint8)
+        return canvas
 
     def _runs(self, corner: Array, side: float) -> list[npt.NDArray[np.int64]]:
         """Stretches of the centreline whose road may touch a tile, as rows of indices in order."""
@@ -136,8 +129,7 @@ def _layers(circuit: Circuit) -> list[tuple[float, float, Colour]]:
         layers += [(half, half - paint.width, paint.colour), (paint.width - half, -half, paint.colour)]
     if markings.centre is not None:
         layers.append((markings.centre.width / 2.0, -markings.centre.width / 2.0, markings.centre.colour))
-    inset = 0.5 * TEXEL / _FINE
-    return [(left - inset, right + inset, colour) for left, right, colour in layers]
+    return layers
 
 
 def _left(points: Array) -> Array:
@@ -154,9 +146,3 @@ def _corridor(points: Array, reach: float) -> set[tuple[int, int]]:
     around = np.stack(np.meshgrid(spread, spread), axis=-1).reshape(1, -1, 2)
     tiles = np.unique(np.floor((points[:, None] + around) / side).astype(np.int64).reshape(-1, 2), axis=0)
     return {(int(c), int(r)) for c, r in tiles}
-
-
-def _halved(image: Image) -> Image:
-    """An image of half the side, each pixel the mean of four."""
-    side = image.shape[0] // 2
-    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
