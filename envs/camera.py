@@ -37,6 +37,7 @@ class _Band(NamedTuple):
         above: how far below the horizon, at the image's middle, the band begins [pixels].
         below: and ends [pixels].
         level: of the painting's pyramid.
+        texel: of that level [m].
         halvings: 2**halvings samples are taken per row.
         ahead: from the camera to the middle of the ground that the level's window has to hold [m].
     """
@@ -44,6 +45,7 @@ class _Band(NamedTuple):
     above: float
     below: float
     level: int
+    texel: float
     halvings: int
     ahead: float
 
@@ -54,6 +56,8 @@ _HALVINGS = (1, 2, 3, 3)
 _WIDEST = math.sqrt(2.0)  # a texel grows to this many pixels before the next finer level takes over
 _FADE = (1.3, 2.3)  # pixels below the horizon between which the ground comes out of the haze: 100 m to 57 m ahead
 _USUAL_HEIGHT = 1.2  # of a camera that `_FADE` is given for [m]
+
+_UPRIGHT = 1e-9  # less sink per row than this, and the horizon is not above the road in the picture
 
 _SKY = ((196, 212, 226), (112, 154, 204))  # RGB at the horizon, and `_SKY_HEIGHT` above it
 _SKY_HEIGHT = 48  # [pixels]
@@ -109,6 +113,7 @@ class GroundCamera:
         Bands with the most samples per row come first; each halving then serves all that still have more than one.
         """
         spans = _spans(self._bands, view)
+        aim = (math.cos(yaw), math.sin(yaw))
         first = spans[0][1] if spans else _HEIGHT
         canvas = self._stages[0]
         used = 0
@@ -117,7 +122,7 @@ class GroundCamera:
             for band, start, end in spans:
                 if band.halvings == halvings:
                     rows = (end - start) << halvings
-                    self._sample(view, yaw, band, start, stage[used : used + rows])
+                    self._sample(view, aim, band, start, stage[used : used + rows])
                     used += rows
             if halvings and used:
                 half = self._stages[halvings - 1][: used // 2] if halvings > 1 else canvas[first : first + used // 2]
@@ -125,13 +130,13 @@ class GroundCamera:
                 used //= 2
         return first, canvas
 
-    def _sample(self, view: View, yaw: float, band: _Band, start: int, out: Image) -> None:
+    def _sample(self, view: View, aim: tuple[float, float], band: _Band, start: int, out: Image) -> None:
         """Fill `out` with a band's samples of the ground, from image row `start` on."""
-        texel = TEXEL * (1 << band.level)
+        texel = band.texel
         side = texel * TILE
         # The window whose middle third holds the place to look at: it reaches a whole tile further on every side.
-        column = math.floor((view.x + band.ahead * math.cos(yaw)) / side) - SPAN // 2
-        row = math.floor((view.y + band.ahead * math.sin(yaw)) / side) - SPAN // 2
+        column = math.floor((view.x + band.ahead * aim[0]) / side) - SPAN // 2
+        row = math.floor((view.y + band.ahead * aim[1]) / side) - SPAN // 2
         window = self._ground.window(band.level, column, row)
         x = (view.x - column * side) / texel - 0.5
         y = (view.y - row * side) / texel - 0.5
@@ -163,7 +168,7 @@ class GroundCamera:
         d0, d1, d2 = view.sink
         tilt = max(math.hypot(d0, d1), 1e-9)
         opaque = _HEIGHT
-        if d1 > 0.0:
+        if d1 > _UPRIGHT:
             # The last row, of all columns, that is not wholly ground.
             opaque = math.ceil((self._clear * tilt - d2 - min(0.0, d0 * (_WIDTH - 1))) / d1)
             opaque = min(max(opaque, 0), _HEIGHT)
@@ -201,24 +206,25 @@ def _bands(geometry: CameraGeometry) -> tuple[_Band, ...]:
     for i, (above, below) in enumerate(pairwise(edges)):
         level = len(_HALVINGS) - 1 - i
         ahead = (reach / above + reach / below) / 2.0
-        bands.append(_Band(above, below if level else math.inf, level, _HALVINGS[level], ahead))
+        texel = TEXEL * (1 << level)
+        bands.append(_Band(above, below, level, texel, _HALVINGS[level], ahead))
     return tuple(bands)
 
 
 def _spans(bands: tuple[_Band, ...], view: View) -> list[tuple[_Band, int, int]]:
     """The bands that the image shows with their first and one past their last row, from the top down."""
     d0, d1, d2 = view.sink
-    if d1 <= 0.0:
+    if d1 <= _UPRIGHT:
         return []  # the car lies on its head
     horizon = -(d2 + d0 * MIDDLE[0]) / d1
     rise = abs(d0) * MIDDLE[0] / d1  # the horizon at one border of the image lies this much higher than in the middle
     spans = []
-    for i, band in enumerate(bands):
-        start = math.ceil(horizon + band.above - (0.0 if i else rise))
-        end = math.ceil(horizon + band.below) if band.below < math.inf else _HEIGHT
-        start, end = min(max(start, 0), _HEIGHT), min(max(end, 0), _HEIGHT)
+    start = min(max(math.ceil(horizon + bands[0].above - rise), 0), _HEIGHT)
+    for band in bands:
+        end = min(max(math.ceil(horizon + band.below), start), _HEIGHT) if band.level else _HEIGHT
         if end > start:
             spans.append((band, start, end))
+            start = end
     return spans
 
 
