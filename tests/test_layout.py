@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 LONGEST_FILE = 350
+LONGEST_TEST = 400  # a contract is read as a list
 LARGEST_WEIGHTS = 40_000_000
 
 # Put together from parts, so that this file keeps its own rule.
@@ -81,7 +82,9 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 @pytest.mark.parametrize("name", python_files())
 def test_a_file_is_read_in_one_sitting(name: str) -> None:
-    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= (
+        LONGEST_TEST if name.startswith("tests/") else LONGEST_FILE
+    )
 
 
 def test_packages_are_two_levels_deep_at_most() -> None:
