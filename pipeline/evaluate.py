@@ -144,7 +144,7 @@ def _report(agenda: Agenda, ledger: Ledger, refused: Sequence[InputError]) -> Pa
     for line in (*changed(agenda, ledger.kept), *brief(run), f"table: {page}"):
         display.say(line)
     if refused:
-        raise InputError("; ".join(str(error) for error in refused))
+        raise InputError("; ".join(dict.fromkeys(map(str, refused))))
     wrong = table.invalid(run)
     if wrong:
         raise InvalidRunError(f"the run is invalid: {'; '.join(wrong)}")

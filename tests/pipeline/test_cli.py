@@ -16,6 +16,7 @@ from pipeline import display, evaluate, executors, listing, manifest, record, si
 from pipeline.case import Case
 from pipeline.cli import main
 from pipeline.executors.local import LocalExecutor
+from pipeline.training import __main__ as training
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -43,7 +44,7 @@ def test_the_help_teaches() -> None:
         assert re.search(rf"^\s+{code}\s+\S", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "train"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = hotlap(command, "--help")
     assert done.exit_code == 0
@@ -215,8 +216,12 @@ def test_training_is_done_by_its_own_interpreter(monkeypatch: pytest.MonkeyPatch
     fake.write_text('#!/bin/sh\necho "$@" > "$(dirname "$0")/words"\nexit 3\n')
     fake.chmod(0o755)
     monkeypatch.setattr(interpreters, "ensure", lambda role: {"train": fake}[role])
-    assert hotlap("train", "--seed", "2", "--help").exit_code == 3
-    assert (tmp_path / "words").read_text() == "-m pipeline.training --seed 2 --help\n"
+    options = ["--seed", "2", "--minutes", "3.0", "--out", str(tmp_path), "--smoke"]
+    assert hotlap("train", *options).exit_code == 3
+    words = (tmp_path / "words").read_text().split()
+    assert words == ["-m", "pipeline.training", *options]
+    asked = training.parse(options)
+    assert (asked.seed, asked.minutes, asked.out, asked.smoke) == (2, 3.0, tmp_path, True)
 
 
 def test_a_summary_has_a_reason_for_each_missing_value() -> None:
