@@ -115,16 +115,19 @@ class Link:
             DeadlineError: the command was not here in time.
             HarnessError: the world's frame is none.
         """
-        if frame.nbytes != protocol.FRAME_BYTES or not frame.flags.c_contiguous:
+        try:
+            pixels = frame.data.cast("B")
+        except TypeError:
+            pixels = memoryview(b"")
+        if len(pixels) != protocol.FRAME_BYTES:
             raise HarnessError(f"the world made a frame of shape {frame.shape} and type {frame.dtype}")
         self._must_be_silent("a frame")
         nonce = int.from_bytes(os.urandom(8), "big")
         start = time.perf_counter_ns()
-        head = protocol.frame_head(step, nonce, state)
-        self._channel.send(head, frame.data.cast("B"), timeout_s=self._deadlines.command)
+        self._channel.send(protocol.frame_head(step, nonce, state), pixels, timeout_s=self._deadlines.command)
         body = self._channel.receive(timeout_s=self._deadlines.command)
-        answer = protocol.parse_command(body, nonce)
-        return Reply(answer.command, time.perf_counter_ns() - start, answer.inference_ns)
+        command, inference_ns = protocol.parse_command(body, nonce)
+        return Reply(command, time.perf_counter_ns() - start, inference_ns)
 
     def _must_be_silent(self, message: str) -> None:
         early = self._channel.waiting()

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSION = 1
-MAX_BODY = 1 << 20
-"""The longest body of a message [bytes]."""
+MAX_BODY = 1 << 20  # of a message [bytes]
 MAX_HELLO = 4096
 """The longest hello [bytes]: it is read before anything is known of the driver."""
 MAX_TEXT = 200  # in a hello [characters]
@@ -96,14 +95,6 @@ class Frame(NamedTuple):
     nonce: int
     state: bytes
     pixels: NDArray[np.uint8]
-
-
-class Answer(NamedTuple):
-    """A driver's answer to a frame: the command, and how long it says that its inference took [ns]."""
-
-    nonce: int
-    inference_ns: int
-    command: Command
 
 
 def parse_hello(body: memoryview) -> Hello:
@@ -201,17 +192,20 @@ def parse_frame(body: memoryview) -> Frame:
     return Frame(step, nonce, bytes(body[_FRAME_HEAD.size : start]) if state_bytes else b"", pixels)
 
 
-def command_body(answer: Answer) -> bytes:
-    """The driver's answer as a message; values beyond a float32 become infinite, for the world to refuse."""
+def command_body(nonce: int, inference_ns: int, command: Command) -> bytes:
+    """The answer to the frame of that `nonce`, and how long the driver says that its inference took [ns].
+
+    Values beyond a float32 become infinite, for the world to refuse.
+    """
     try:
-        return _COMMAND.pack(b"C", answer.nonce, answer.inference_ns, *answer.command)
+        return _COMMAND.pack(b"C", nonce, inference_ns, *command)
     except OverflowError:
-        speed, steering = (math.copysign(math.inf, value) if abs(value) > 1.0 else value for value in answer.command)
-        return _COMMAND.pack(b"C", answer.nonce, answer.inference_ns, speed, steering)
+        speed, steering = (math.copysign(math.inf, value) if abs(value) > 1.0 else value for value in command)
+        return _COMMAND.pack(b"C", nonce, inference_ns, speed, steering)
 
 
-def parse_command(body: memoryview, nonce: int) -> Answer:
-    """The answer in `body` to the frame that carried `nonce`.
+def parse_command(body: memoryview, nonce: int) -> tuple[Command, int]:
+    """The command in `body`, which answers the frame that carried `nonce`, and the inference time it claims [ns].
 
     Raises:
         ProtocolError: it is no command, has another length or nonce, or a value that is NaN or not in [-1, 1].
@@ -224,7 +218,7 @@ def parse_command(body: memoryview, nonce: int) -> Answer:
         raise ProtocolError("its command carries another nonce than the frame it was asked about")
     if not (-1.0 <= speed <= 1.0 and -1.0 <= steering <= 1.0):  # False for NaN too
         raise ProtocolError(f"its command is not in [-1, 1]: speed {speed:g}, steering {steering:g}")
-    return Answer(nonce, inference_ns, Command(speed, steering))
+    return Command(speed, steering), inference_ns
 
 
 def expect(body: memoryview, kind: bytes, name: str) -> None:
@@ -248,7 +242,7 @@ class Channel:
         connection.settimeout(None)
         self._socket = connection
         self._descriptor = connection.fileno()
-        self._limits: dict[int, float] = {}
+        self._send_limit = self._receive_limit = math.inf
         self._buffer = bytearray(_LENGTH.size + MAX_BODY)
         self._view = memoryview(self._buffer)
         self._filled = 0
@@ -265,7 +259,8 @@ class Channel:
         deadline = time.monotonic() + timeout_s
         total = sum(map(len, parts))
         try:
-            self._limit(socket.SO_SNDTIMEO, timeout_s)
+            if timeout_s != self._send_limit:
+                self._limit_send(timeout_s)
             sent = self._socket.sendmsg((_LENGTH.pack(total), *parts))
             if sent < _LENGTH.size + total:
                 self._send_rest(b"".join((_LENGTH.pack(total), *parts))[sent:], deadline)
@@ -276,7 +271,7 @@ class Channel:
 
     def _send_rest(self, rest: bytes, deadline: float) -> None:
         while rest:
-            self._limit(socket.SO_SNDTIMEO, _left(deadline))
+            self._limit_send(_left(deadline))
             rest = rest[self._socket.send(rest) :]
 
     def receive(self, *, timeout_s: float) -> memoryview:
@@ -300,15 +295,19 @@ class Channel:
 
     def _drop_taken(self) -> None:
         """Move what came after the last message to the buffer's start."""
-        rest = bytes(self._view[self._taken : self._filled])
-        self._buffer[: len(rest)] = rest
-        self._filled, self._taken = len(rest), 0
+        if self._filled != self._taken:
+            rest = bytes(self._view[self._taken : self._filled])
+            self._buffer[: len(rest)] = rest
+        self._filled -= self._taken
+        self._taken = 0
 
     def _fill(self, size: int, deadline: float, timeout_s: float) -> None:
         """Wait until `size` bytes are in the buffer; take more where more has come, to save a call."""
         while self._filled < size:
             try:
-                self._limit(socket.SO_RCVTIMEO, _left(deadline) if self._filled else timeout_s)
+                limit = _left(deadline) if self._filled else timeout_s
+                if limit != self._receive_limit:
+                    self._limit_receive(limit)
                 got = self._socket.recv_into(self._view[self._filled :])
             except (BlockingIOError, TimeoutError):
                 part = f"only {self._filled} bytes of a message" if self._filled else "nothing"
@@ -320,13 +319,13 @@ class Channel:
                 raise ClosedError(f"it closed the connection{part}")
             self._filled += got
 
-    def _limit(self, option: int, seconds: float) -> None:
-        """Let the kernel wait no longer than `seconds` for what `option` names."""
-        if self._limits.get(option) != seconds:
-            # A time of 0 would mean to wait for ever.
-            whole, rest = divmod(max(1, round(seconds * 1e6)), 1_000_000)
-            self._socket.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(whole, rest))
-            self._limits[option] = seconds
+    def _limit_send(self, seconds: float) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(seconds))
+        self._send_limit = seconds
+
+    def _limit_receive(self, seconds: float) -> None:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+        self._receive_limit = seconds
 
     def waiting(self) -> int:
         """How many bytes have come that no `receive` has returned yet; never blocks."""
@@ -339,12 +338,13 @@ class Channel:
 
 
 def _left(deadline: float) -> float:
-    """Time until `deadline` [s].
-
-    Raises:
-        TimeoutError: it has passed.
-    """
+    """Time until `deadline` [s]; a TimeoutError if it has passed."""
     left = deadline - time.monotonic()
     if left <= 0.0:
         raise TimeoutError
     return left
+
+
+def _timeval(seconds: float) -> bytes:
+    """What the kernel takes as a time; 0 would mean to wait for ever."""
+    return _TIMEVAL.pack(*divmod(max(1, round(seconds * 1e6)), 1_000_000))

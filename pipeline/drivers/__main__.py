@@ -16,6 +16,7 @@ from pipeline.drivers.base import Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from envs.command import Command
     from envs.true_state import TrueState
     from pipeline.drivers.base import Driver
 
@@ -113,7 +114,9 @@ def serve(channel: protocol.Channel, driver: Driver, model: str) -> None:
     while True:
         body = channel.receive(timeout_s=WAIT_S)
         if body[0] == FRAME:
-            channel.send(protocol.command_body(answer(driver, protocol.parse_frame(body))), timeout_s=SEND_S)
+            frame = protocol.parse_frame(body)
+            inference_ns, command = timed(driver, frame)
+            channel.send(protocol.command_body(frame.nonce, inference_ns, command), timeout_s=SEND_S)
         elif body[0] == RESET:
             driver.reset()
             channel.send(protocol.ready_body(protocol.parse_reset(body)), timeout_s=SEND_S)
@@ -122,13 +125,12 @@ def serve(channel: protocol.Channel, driver: Driver, model: str) -> None:
             return
 
 
-def answer(driver: Driver, frame: protocol.Frame) -> protocol.Answer:
-    """The driver's answer to `frame`, its inference timed from the frame in memory to the command as two numbers."""
+def timed(driver: Driver, frame: protocol.Frame) -> tuple[int, Command]:
+    """The driver's answer to `frame` after the time it took, from the frame in memory to two numbers [ns]."""
     state = unpacked(frame.state) if frame.state else None
     start = time.perf_counter_ns()
     command = driver.command(frame.pixels, state)
-    inference_ns = time.perf_counter_ns() - start
-    return protocol.Answer(frame.nonce, inference_ns, command)
+    return time.perf_counter_ns() - start, command
 
 
 def unpacked(state: bytes) -> TrueState:

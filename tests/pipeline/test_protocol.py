@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from envs.command import Command
 from pipeline import protocol
-from pipeline.protocol import Answer, Channel, ClosedError, DeadlineError, Hello, ProtocolError
+from pipeline.protocol import Channel, ClosedError, DeadlineError, Hello, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,10 +216,10 @@ def test_a_frame_of_another_length_is_refused(size: int) -> None:
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.floats(-1, 1, width=32), st.floats(-1, 1, width=32))
 def test_a_command_comes_back_as_it_was_sent(nonce: int, inference: int, speed: float, steering: float) -> None:
-    answer = Answer(nonce, inference, Command(speed, steering))
-    body = protocol.command_body(answer)
+    command = Command(speed, steering)
+    body = protocol.command_body(nonce, inference, command)
     assert len(body) == 25
-    assert protocol.parse_command(view(body), nonce) == answer
+    assert protocol.parse_command(view(body), nonce) == (command, inference)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_command_that_is_refused(body: bytes, text: str) -> None:
 
 
 def test_a_value_too_large_for_a_float32_is_sent_as_infinite_for_the_world_to_refuse() -> None:
-    body = protocol.command_body(Answer(7, 0, Command(1e300, -1e300)))
+    body = protocol.command_body(7, 0, Command(1e300, -1e300))
     with pytest.raises(ProtocolError, match="speed inf, steering -inf"):
         protocol.parse_command(view(body), 7)
 
