@@ -1,7 +1,7 @@
 """A circuit: a closed centreline with a width and markings, named, read from one TOML file.
 
-The file format is described in `docs/` and by example in `envs/circuits/`. A file gives its centreline either as
-`points` (control points of a closed smooth curve) or as `segments` (straights and arcs in a row).
+A file gives its centreline either as `points` (control points of a closed smooth curve) or as `segments` (straights and
+arcs in a row); see `docs/add-a-circuit.md`, and `envs/circuits/` for examples.
 """
 
 from __future__ import annotations
@@ -115,7 +115,9 @@ def names(tag: str | None = None) -> tuple[str, ...]:
     found = sorted((path.stem for path in FOLDER.glob("*.toml")), key=_natural)
     if tag is None:
         return tuple(found)
-    return tuple(name for name in found if tag in tomllib.loads(_file(name).read_text(encoding="utf-8"))["tags"])
+    return tuple(
+        name for name in found if tag in tomllib.loads(_file(name).read_text(encoding="utf-8")).get("tags", ())
+    )
 
 
 def load(name_or_path: str | Path) -> Circuit:
