@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -30,6 +28,7 @@ from pipeline.executors.base import (
     parse_event,
     tail,
 )
+from pipeline.executors.folder import private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -169,9 +168,9 @@ class LocalExecutor:
         for spec in session.drivers:
             if spec.artifact is not None:
                 files.check(spec.artifact, spec.model.sha256)
-        with _Run(session.deadline_s) as run:
-            sockets = [run.folder / f"{index}.sock" for index in range(len(session.drivers))]
-            job = run.folder / "job.json"
+        with private_folder() as folder, _Run(folder, session.deadline_s) as run:
+            sockets = [folder / f"{index}.sock" for index in range(len(session.drivers))]
+            job = folder / "job.json"
             job.write_text(json.dumps(job_with_sockets(session.job, [str(path) for path in sockets])))
             run.start_world([self._interpreter_of("world"), "-m", "pipeline.world", job])
             for spec, path in zip(session.drivers, sockets, strict=True):
@@ -212,9 +211,10 @@ def environment(folder: Path, *, threads: int) -> dict[str, str]:
 
 
 class _Run:
-    """One session while it runs: its processes, its private folder, and what has been heard of the world."""
+    """One session while it runs: its processes, and what has been heard of the world."""
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(self, folder: Path, deadline_s: float) -> None:
+        self._folder = folder
         self._deadline = time.monotonic() + deadline_s
         self._world: Process | None = None
         self._drivers: list[Process] = []
@@ -223,15 +223,13 @@ class _Run:
         self._reason = ""
 
     def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="hotlap-"))
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Whatever happened: stop all processes and remove the folder."""
+        """Whatever happened: stop all processes."""
         for process in (self._world, *self._drivers):
             if process is not None:
                 process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start_world(self, command: Sequence[str | Path]) -> None:
         """Start the world: its stdout is for events, its stderr is its log."""
@@ -250,7 +248,7 @@ class _Run:
             stdout=subprocess.PIPE,
             stderr=stderr,
             cwd=ROOT,
-            env=environment(self.folder, threads=threads),
+            env=environment(self._folder, threads=threads),
             start_new_session=True,
         )
         for stream in (popen.stdout, popen.stderr):

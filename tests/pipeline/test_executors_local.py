@@ -16,6 +16,7 @@ from envs.errors import HarnessError, InputError
 from pipeline import executors
 from pipeline.executors import base, local
 from pipeline.executors.base import LOG_TAIL_BYTES, Session
+from pipeline.executors.folder import private_folder, sweep
 from pipeline.executors.local import LocalExecutor
 from tests.pipeline import sessions
 
@@ -103,6 +104,17 @@ def test_kill_9_of_the_host_leaves_no_process(tmp_path: Path) -> None:
         assert len(processes_below(folder)) == 2
         host.send_signal(signal.SIGKILL)
     assert wait_until(lambda: processes_below(folder) == [])
+    (left,) = folder.iterdir()
+    sweep(folder)
+    assert not left.exists()
+
+
+def test_a_folder_in_use_is_not_swept(folders: Path) -> None:
+    with private_folder() as one:
+        assert one.stat().st_mode & 0o777 == 0o700
+        with private_folder() as other:
+            assert set(folders.iterdir()) == {one, other}
+    assert list(folders.iterdir()) == []
 
 
 def test_a_session_that_takes_too_long_is_stopped_and_says_so(folders: Path) -> None:
@@ -248,7 +260,7 @@ def test_a_tail_starts_with_a_whole_line() -> None:
 
 def test_an_event_may_come_in_pieces() -> None:
     seen: list[dict[str, Any]] = []
-    run = local._Run(1.0)
+    run = local._Run(Path(), 1.0)
     for piece in (b'{"event":', b' "a"}\n{"event": "b"}', b"\n", b""):
         run._take_events(piece, seen.append)
     assert seen == [{"event": "a"}, {"event": "b"}]
