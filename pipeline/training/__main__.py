@@ -155,10 +155,10 @@ def _run(
         collect.collect(drives, folder, plan.stride, WORKERS)
         new = data.attach(folder)
         if stage.network_drives:
-            speed, steering = fit.errors(network, data.Dataset(new.frames[count:][: stage.frames], new.labels[count:]))
+            speed, steering = fit.errors(network, new.part(count, count + stage.frames))
             say(f"{stage.name}: the network was off by {speed:.3f} in speed, {steering:.4f} in steering (RMS)")
         count += stage.frames
-        fit.fit(network, new.first(count), stage, plan.batch, generator=generator, say=say)
+        fit.fit(network, new.part(0, count), stage, plan.batch, generator=generator, say=say)
 
 
 def _write(network: nn.Module, options: Options) -> Path:

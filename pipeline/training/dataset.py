@@ -33,9 +33,9 @@ class Dataset:
     frames: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.float32]
 
-    def first(self, count: int) -> Dataset:
-        """The first `count` frames: those collected so far."""
-        return Dataset(self.frames[:count], self.labels[:count])
+    def part(self, start: int, end: int) -> Dataset:
+        """The frames from `start` to before `end`."""
+        return Dataset(self.frames[start:end], self.labels[start:end])
 
 
 def create(folder: Path, count: int) -> None:

@@ -70,7 +70,8 @@ FULL = Schedule(
 SMOKE = Schedule(
     stages=(
         Stage("expert", 64, network_drives=False, passes=128, peak_rate=1e-3, last_rate=2e-4),
-        Stage("aggregation 1 and final fit", 64, network_drives=True, passes=128, peak_rate=7e-4, last_rate=0.0),
+        Stage("aggregation 1", 48, network_drives=True, passes=64, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 2 and final fit", 32, network_drives=True, passes=64, peak_rate=7e-4, last_rate=0.0),
     ),
     frames_per_drive=16,
     batch=32,
