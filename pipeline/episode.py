@@ -94,10 +94,11 @@ class Paintings:
         self._made: dict[str, Painting] = {}
 
     def of(self, circuit: Circuit) -> Painting:
-        """The painting of `circuit`."""
-        if circuit.digest not in self._made:
-            self._made[circuit.digest] = Painting(circuit)
-        return self._made[circuit.digest]
+        """The painting of `circuit`; both directions of it share one, since the ground is the same."""
+        digest = circuit.facing("forward").digest
+        if digest not in self._made:
+            self._made[digest] = Painting(circuit)
+        return self._made[digest]
 
 
 def run(

@@ -81,11 +81,11 @@ def _make(role: str, folder: Path, locks: Sequence[Path], root: Path, say: Calla
             "on Debian and Ubuntu the package python3-venv is needed"
         )
     for lock in locks:
-        _install(folder, lock, root, say)
+        install(folder, lock, root, say)
     (folder / STAMP).write_text("".join(f"{_short(lock, root)}\n" for lock in locks))
 
 
-def _install(folder: Path, lock: Path, root: Path, say: Callable[[str], None]) -> None:
+def install(folder: Path, lock: Path, root: Path, say: Callable[[str], None]) -> None:
     """Install what `lock` lists, or what its stand-in lists where no source offers the wheels.
 
     Raises:

@@ -70,7 +70,7 @@ def measure(
             answers = _ask(link, state, frames.frames, 0, len(frames.frames))
         commands = [list(answer.command) for answer in answers]
         event = {"event": "offline", "model": link.hello.model, "index": index, "commands": commands}
-        emit({**event, "frames_sha256": frames.sha256})
+        emit({**event, "labels": frames.commands.tolist(), "frames_sha256": frames.sha256})
 
 
 def _ask(link: Link, state: bytes, frames: Frames, first: int, count: int) -> list[Reply]:

@@ -205,6 +205,7 @@ def test_measuring_asks_the_drivers_in_turns_and_takes_their_commands() -> None:
     offline = {event["model"]: event for event in events if event["event"] == "offline"}
     assert set(map(tuple, offline["zero"]["commands"])) == {(0.0, 0.0)}
     assert len(offline["sleep"]["frames_sha256"]) == 64
+    assert len(offline["zero"]["labels"]) == len(offline["zero"]["commands"])
 
 
 def test_a_driver_that_fails_while_measured_is_named() -> None:
