@@ -12,7 +12,7 @@ from pipeline.record import DRIVER_FAILURES
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.case import Resolved
+    from pipeline.case import Case, Resolved
     from pipeline.key import Keys
     from pipeline.manifest import ModelRow
     from pipeline.plan import Plan
@@ -69,6 +69,11 @@ class Agenda:
     found: dict[str, list[Record]]
     pending: dict[str, list[Pending]]
     keys: Keys
+
+    @property
+    def driven(self) -> tuple[Case, ...]:
+        """The cases in words, in the order they are driven."""
+        return tuple(resolved.case for resolved in self.cases.values())
 
     @property
     def new(self) -> int:

@@ -255,18 +255,38 @@ def train(seed: int | None, minutes: float | None, out: Path | None, *, smoke: b
 @models_option
 @results_option
 @weights_option
-def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Path | None) -> None:
+@click.option("--published", is_flag=True, help="From results/published/, which came with the repository.")
+def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Path | None, *, published: bool) -> None:
     """Write the table again from the records alone; nothing is driven.
 
     \b
-    Example:
+    Examples:
       hotlap table --plan full
+      hotlap table --published
     """  # noqa: D301
     from pipeline import agenda, display
     from pipeline import evaluate as work
 
     request = agenda.Request(plan=plan, models=_names(models), results=results or agenda.RESULTS, **_weights(weights))
-    work.tabulate(request, display.choose())
+    work.tabulate(request, display.choose(), of_published=published)
+
+
+@main.command()
+@plan_option
+@results_option
+@weights_option
+def publish(plan: str, results: Path | None, weights: Path | None) -> None:
+    """Compile a driven plan's records and timing into results/published/.
+
+    \b
+    Example:
+      hotlap publish --plan quick
+    """  # noqa: D301
+    from pipeline import agenda, display
+    from pipeline import evaluate as work
+
+    request = agenda.Request(plan=plan, results=results or agenda.RESULTS, **_weights(weights))
+    work.publish(request, display.choose())
 
 
 @main.command()

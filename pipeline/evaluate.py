@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from envs.errors import HotlapError, InputError, InvalidRunError
-from pipeline import executors, measure, provenance, record, table, timing
+from pipeline import executors, measure, provenance, published, record, table, timing
 from pipeline.agenda import survey
 from pipeline.crew import Crew
 from pipeline.drive import ModelRun
@@ -48,20 +48,45 @@ def evaluate(request: Request, display: Display) -> Path:
             f"{agenda.settled} done, {agenda.new} to drive"
         )
         refused = _drive_and_measure(agenda, ledger)
-        return _report(agenda, ledger, refused)
+        return _report(_local_run(agenda, records), request.results, display, changed(agenda, ledger.kept), refused)
 
 
-def tabulate(request: Request, display: Display) -> Path:
-    """Write the table from the records that are there; drive nothing.
+def tabulate(request: Request, display: Display, *, of_published: bool = False) -> Path:
+    """Write the table from the records that are there, or from those that were published; drive nothing.
 
     Raises:
         InputError: something the user gave is wrong.
         InvalidRunError: a calibrator behaved wrongly, or the harness failed in a case.
     """
-    agenda = survey(request, request.results / "records")
-    display.say(f"plan {request.plan}: {agenda.settled} of {len(agenda.cases)} cases are recorded")
-    ledger = Ledger(request.results / "records", request.results / "traces", display, agenda.keys)
-    return _report(agenda, ledger, [])
+    records = request.results / "records"
+    agenda = survey(request, records)
+    if of_published:
+        found = published.read(published.folder_of(request.results))
+        run = _run(agenda, published.select(found.records, agenda.driven), found.timing)
+    else:
+        run = _local_run(agenda, records)
+    display.say(f"plan {request.plan}: {len(run.records)} of {len(run.cases)} cases are recorded")
+    return _report(run, request.results, display)
+
+
+def publish(request: Request, display: Display) -> tuple[Path, ...]:
+    """Compile the records of the plan, and this host's timing, into the files that go into git.
+
+    Raises:
+        InputError: something the user gave is wrong, or a case has no record yet.
+    """
+    records = request.results / "records"
+    agenda = survey(request, records)
+    if agenda.new:
+        raise InputError(
+            f"{agenda.new} of {len(agenda.cases)} cases of plan {request.plan} have no record in {records}; "
+            "run `hotlap evaluate` first"
+        )
+    run = _local_run(agenda, records)
+    written = published.write(published.folder_of(request.results), run.records, timing.choose(request.results))
+    for path in written:
+        display.say(f"published: {path}")
+    return written
 
 
 def _drive_and_measure(agenda: Agenda, ledger: Ledger) -> list[InputError]:
@@ -125,23 +150,32 @@ def _executor(name: str, display: Display) -> Iterator[Executor]:
         yield executor
 
 
-def _report(agenda: Agenda, ledger: Ledger, refused: Sequence[InputError]) -> Path:
+def _local_run(agenda: Agenda, records: Path) -> table.Run:
+    """The plan's cases with what was driven and measured here."""
+    latest = (record.latest(attempts) for attempts in record.find(records, agenda.cases).values())
+    return _run(agenda, tuple(latest), timing.choose(agenda.request.results))
+
+
+def _run(agenda: Agenda, records: tuple[record.Record, ...], measured: timing.TimingRecord | None) -> table.Run:
+    """What the table is made from."""
+    return table.Run(plan=agenda.request.plan, rows=agenda.rows, cases=agenda.driven, records=records, timing=measured)
+
+
+def _report(
+    run: table.Run,
+    results: Path,
+    display: Display,
+    remarks: Sequence[str] = (),
+    refused: Sequence[InputError] = (),
+) -> Path:
     """Write the table, say what it shows, and raise if the run is not good.
 
     Raises:
         InputError: a runtime refused a model.
         InvalidRunError: a calibrator behaved wrongly, or the harness failed in a case.
     """
-    display, request = ledger.display, agenda.request
-    run = table.Run(
-        plan=request.plan,
-        rows=agenda.rows,
-        cases=tuple(resolved.case for resolved in agenda.cases.values()),
-        records=tuple(record.latest(attempts) for attempts in record.find(ledger.records, agenda.cases).values()),
-        timing=timing.choose(request.results),
-    )
-    page = table.write(request.results, run)
-    for line in (*changed(agenda, ledger.kept), *brief(run), f"table: {page}"):
+    page = table.write(results, run)
+    for line in (*remarks, *brief(run), f"table: {page}"):
         display.say(line)
     if refused:
         raise InputError("; ".join(dict.fromkeys(map(str, refused))))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 ROOT = manifest.ROOT
-COMMANDS = ("circuits", "drive", "evaluate", "measure", "models", "table", "train")
+COMMANDS = ("circuits", "drive", "evaluate", "measure", "models", "publish", "table", "train")
 
 
 def hotlap(*words: str) -> Result:

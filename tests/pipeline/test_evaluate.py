@@ -20,7 +20,7 @@ from pipeline import executors, manifest, record
 from pipeline.agenda import Request, survey
 from pipeline.display import Plain
 from pipeline.drive import no_episode
-from pipeline.evaluate import evaluate, tabulate
+from pipeline.evaluate import evaluate, publish, tabulate
 from pipeline.executors.base import DriverEnd, Session, SessionEnd
 from pipeline.executors.local import LocalExecutor
 from pipeline.key import Keys, SourceChangedError
@@ -159,6 +159,22 @@ def test_a_run_records_every_case_and_a_second_one_starts_nothing(
     evaluate(request_, Plain())
     assert "4 done, 0 to drive" in capsys.readouterr().out
     assert behaviour(request_.results) == first
+
+
+def test_what_is_published_makes_the_same_page_without_the_records(
+    monkeypatch: pytest.MonkeyPatch, request_: Request
+) -> None:
+    with pytest.raises(InputError, match=r"^4 of 4 cases .* have no record in .*; run `hotlap evaluate` first$"):
+        publish(request_, Plain())
+    use(monkeypatch, FakeExecutor(dict(GOOD)))
+    page = evaluate(request_, Plain()).read_text()
+    publish(request_, Plain())
+    for path in (request_.results / "records").iterdir():
+        path.unlink()
+    assert tabulate(request_, Plain(), of_published=True).read_text() == page
+    evaluate_again = use(monkeypatch, FakeExecutor(dict(GOOD)))
+    evaluate(request_, Plain())
+    assert sorted(evaluate_again.driven) == ["centreline", "zero"], "published results never satisfy a local run"
 
 
 def test_a_calibrator_that_behaves_wrongly_makes_the_run_invalid(
