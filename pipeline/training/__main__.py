@@ -133,8 +133,9 @@ def train(options: Options, say: Callable[[str], None]) -> Path:
     if plan.validation_seeds:
         seeds = range(1, plan.validation_seeds + 1)
         torch.set_num_threads(1)
-        driven = list(validate.laps(network, [held_out], ["nominal", "varied"], seeds))
-        say(f"on {held_out}, which it has never seen:\n{validate.summary(driven)}")
+        say(f"driving {held_out}, which it has never seen")
+        for line in validate.lines(validate.laps(network, [held_out], ["nominal", "varied"], seeds)):
+            say(line)
     return artifact
 
 

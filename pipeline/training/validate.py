@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +26,7 @@ from pipeline.training.collect import DIRECTIONS
 from pipeline.training.pilot import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torch import nn
 
@@ -95,21 +96,20 @@ def laps(
                     yield lap(forward.facing(direction), drawn, painting, network)
 
 
-def summary(driven: Sequence[Lap]) -> str:
-    """One line for each circuit, direction and set of conditions."""
-    lines = [f"{'circuit':14} {'direction':9} {'conditions':10} completed  speed m/s (least)  deviation m (most)"]
-    for group in sorted({each[:3] for each in driven}):
-        of = [each for each in driven if each[:3] == group]
+def lines(driven: Iterable[Lap]) -> Iterator[str]:
+    """A heading, then one line for each circuit, direction and set of conditions, as soon as its laps are driven."""
+    yield f"{'circuit':14} {'direction':9} {'conditions':10} completed  speed m/s (least)  deviation m (most)"
+    for (circuit, direction, conditions), group in groupby(driven, key=lambda each: each[:3]):
+        of = list(group)
         done = sum(each.outcome == "completed" for each in of)
         speeds, deviations = [each.speed for each in of], [each.deviation for each in of]
-        lines.append(
-            f"{group[0]:14} {group[1]:9} {group[2]:10} {done:4d}/{len(of):<4d}  "
+        yield (
+            f"{circuit:14} {direction:9} {conditions:10} {done:4d}/{len(of):<4d}  "
             f"{np.mean(speeds):8.2f} ({min(speeds):.2f})    {np.mean(deviations):8.3f} ({max(deviations):.3f})"
         )
-        lines += [
-            f"    seed {each.seed}: {each.outcome} at {each.progress:.0%}" for each in of if each.outcome != "completed"
-        ]
-    return "\n".join(lines)
+        for each in of:
+            if each.outcome != "completed":
+                yield f"    seed {each.seed}: {each.outcome} at {each.progress:.0%}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         network = None if options.expert else networks.load(options.artifact)
         names = options.circuits or circuits.names("benchmark")
-        print(summary(list(laps(network, names, options.conditions, range(1, options.seeds + 1)))))
+        for line in lines(laps(network, names, options.conditions, range(1, options.seeds + 1))):
+            print(line, flush=True)
     except HotlapError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code

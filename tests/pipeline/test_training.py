@@ -266,12 +266,12 @@ def test_the_expert_completes_a_lap_in_validation() -> None:
     assert lap.progress == 1.0
     assert lap.speed > 5.0
     assert lap.deviation < 0.3
-    assert "1/1" in validate.summary([lap])
+    assert "1/1" in list(validate.lines([lap]))[1]
 
 
 def test_the_summary_names_a_lap_that_failed() -> None:
     lap = validate.Lap("simple", "forward", "varied", 4, "left_lane", 0.25, 7.0, 0.5)
-    assert "seed 4: left_lane at 25%" in validate.summary([lap])
+    assert list(validate.lines([lap]))[2].strip() == "seed 4: left_lane at 25%"
 
 
 def test_validation_refuses_an_artifact_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
