@@ -72,7 +72,8 @@ def _commit(provenance: Mapping[str, Any]) -> str:
 
 def _role(facts: Mapping[str, Any]) -> str:
     """A role's image or packages, as far as they are told."""
-    words = [f"{name} {str(facts[name])[:19]}" for name in ("image", "image_id") if facts.get(name)]
+    words = [f"image {facts['image']}"] if facts.get("image") else []
+    words += [f"id {str(facts['image_id'])[:19]}"] if facts.get("image_id") else []
     python, packages = facts.get("python"), facts.get("packages") or {}
     words += [str(python)] if python else []
     for name in NOTABLE:
