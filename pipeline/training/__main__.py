@@ -195,6 +195,7 @@ def write_row(artifact: Path) -> None:
             "how": made["how"],
             "seed": int(made["seed"]),
             "parameters": networks.count_parameters(network),
+            "zeros": sum(int((parameter == 0).sum()) for parameter in network.parameters()),
             "offline_mse": round(float(np.mean(np.square(commands - fixed.commands))), 8),
             "offline_frames_sha256": fixed.sha256,
             "description": "PilotNet (Bojarski et al. 2016) with ReLU, trained here: the baseline of every comparison.",
