@@ -14,7 +14,7 @@ ARGS ?=
 HOTLAP := .venv/bin/python -m pipeline
 TOX := .hotlap/tox/bin/tox
 
-.PHONY: help setup evaluate full drive measure train table readme test test-container lint images lock clean
+.PHONY: help setup evaluate full drive measure train table publish readme test test-container lint images lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ train: .venv/ready ## Train the network on the training circuits and write its a
 
 table: .venv/ready ## Write RESULTS/README.md again from the records of PLAN alone
 	$(HOTLAP) table --plan $(PLAN) --results $(RESULTS) $(ARGS)
+
+publish: .venv/ready ## Compile the records and timing of PLAN into RESULTS/published for git
+	$(HOTLAP) publish --plan $(PLAN) --results $(RESULTS)
 
 readme: ## Copy the table of RESULTS/README.md into README.md
 	$(PYTHON) -m pipeline.readme $(RESULTS)/README.md README.md

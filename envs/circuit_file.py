@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from envs.curve import Array, Curve
 
 FEWEST_POINTS = 4
+NARROWEST = 2.5
+"""A road may be [m]: the car is 1.6 m wide, and conditions may start it 0.8 m off the centreline."""
 _GAP_ALLOWED = 0.05  # between the ends of a row of segments [m]
 _TURN_ALLOWED = math.radians(0.5)  # between their directions [rad]
 _OPEN_FACTOR = 4.0  # a last-to-first distance so many times the longest other one is a forgotten piece
+_LARGEST = 1e9  # a whole number may be
+_FARTHEST = 1e6  # a point may lie from the origin [m]
 _LONGEST = 100_000.0  # a road may be [m]; longer ones come from files in millimetres
 
 
@@ -58,6 +62,8 @@ def read(text: str, where: str) -> Content:
         raise InputError(f"{where}: this is not TOML: {error}; correct the file there") from error
     _known(data, ("description", "tags", "width", "closed", "points", "segments", "markings"), where)
     width = _number(data, "width", where)
+    if width < NARROWEST:
+        raise InputError(f"{where}: width is {width:g} m, less than the car needs: give {NARROWEST:g} m or more")
     markings = _markings(data.get("markings", {}), where)
     for line in (markings.centre, markings.edges):
         if line is not None and line.width > width / 2.0:
@@ -114,6 +120,8 @@ def _knots(rows: Any, *, stated: bool, where: str) -> Array:
             raise InputError(f"{where}: point {i + 1} is {row!r}: write it as [x, y] in metres")
         if not all(math.isfinite(value) for value in row):
             raise InputError(f"{where}: point {i + 1} (x={row[0]}, y={row[1]}) is not finite: give it two real numbers")
+        if max(map(abs, row)) > _FARTHEST:
+            raise InputError(f"{where}: point {i + 1} {row} lies more than {_FARTHEST:g} m away: give it in metres")
     knots = np.array(rows, dtype=np.float64).reshape(-1, 2)
     if len(knots) > 1 and np.array_equal(knots[0], knots[-1]):
         knots, stated = knots[:-1], True
@@ -218,7 +226,8 @@ def _colour(table: dict[str, Any], key: str, where: str) -> Colour:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether `value` is a number that arithmetic can take; TOML's whole numbers have no bound."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < _LARGEST)
 
 
 def _at(point: Array) -> str:

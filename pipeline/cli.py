@@ -224,10 +224,11 @@ def measure(executor: str, models: tuple[str, ...], results: Path | None, weight
 @click.option("--minutes", type=float, metavar="M", help="Time for the fits on two idle cores.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write (weights/).")
 @click.option("--smoke", is_flag=True, help="A run of seconds that shows that all parts work.")
-def train(seed: int | None, minutes: float | None, out: Path | None, *, smoke: bool) -> int:
+@click.option("--row-only", is_flag=True, help="Train nothing; write the artifact's row anew after the world changed.")
+def train(seed: int | None, minutes: float | None, out: Path | None, *, smoke: bool, row_only: bool) -> int:
     """Train PilotNet on the training circuits; write its artifact and its row.
 
-    About 20 minutes on two idle cores, in an environment of its own that is made when first asked for. The same seed,
+    About ten minutes on two idle cores, in an environment of its own that is made when first asked for. The same seed,
     versions and kind of processor give the same bytes.
 
     \b
@@ -238,10 +239,9 @@ def train(seed: int | None, minutes: float | None, out: Path | None, *, smoke: b
 
     given = {"--seed": seed, "--minutes": minutes, "--out": None if out is None else out.resolve()}
     words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    flags = [flag for flag, chosen in (("--smoke", smoke), ("--row-only", row_only)) if chosen]
     python = interpreters.ensure("train")
-    with subprocess.Popen(
-        [str(python), "-m", "pipeline.training", *words, *(["--smoke"] if smoke else [])], cwd=ROOT
-    ) as child:
+    with subprocess.Popen([str(python), "-m", "pipeline.training", *words, *flags], cwd=ROOT) as child:
         try:
             return child.wait()
         except KeyboardInterrupt:

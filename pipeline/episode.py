@@ -290,7 +290,7 @@ def _split(world: World, log: Log) -> dict[str, float]:
     `transport` is the round trip less the claimed inference; `loop` is what is left: this file's own work.
     """
     count = len(log.rows)
-    if not log.loop_ns:
+    if not count:
         return {}
     total = {**world.split_ns, "transport": sum(row.round_trip_ns - row.inference_ns for row in log.rows)}
     total["loop"] = log.loop_ns - sum(world.split_ns.values()) - sum(row.round_trip_ns for row in log.rows)

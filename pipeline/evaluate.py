@@ -62,7 +62,7 @@ def tabulate(request: Request, display: Display, *, of_published: bool = False) 
     agenda = survey(request, records)
     if of_published:
         found = published.read(published.folder_of(request.results))
-        run = _run(agenda, published.select(found.records, agenda.driven), found.timing)
+        run = _run(agenda, published.select(found.records, agenda.driven, agenda.rows), found.timing)
     else:
         run = _local_run(agenda, records)
     display.say(f"plan {request.plan}: {len(run.records)} of {len(run.cases)} cases are recorded")

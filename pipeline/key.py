@@ -1,8 +1,8 @@
 """The key of a record: a hash of all that decides the driving, so that a changed model is never served an old result.
 
 In the key: the artifact's bytes and what the manifest says of how it runs, the source of the world's and the driver's
-side, the lock and the base of both images, the circuit and the conditions as resolved, limits, seed, clock, threads and
-device. Not in it: commit, host, executor, time; the record's provenance keeps those.
+side, the lock and the base of both images, the circuit and the conditions as resolved, limits and deadlines, seed,
+clock, threads and device. Not in it: commit, host, executor, time; the record's provenance keeps those.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from envs.errors import HotlapError, InputError
+from pipeline.drive import DEADLINES
 from pipeline.drivers import RUNTIMES
 from pipeline.manifest import ROOT
 
@@ -122,6 +123,7 @@ class Keys:
             "direction": case.direction,
             "conditions": {"name": case.conditions, "drawn": resolved.conditions.to_dict()},
             "limits": asdict(resolved.limits),
+            "deadlines": DEADLINES,
             "seed": case.seed,
             "clock": {"name": case.clock, "profile": None},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from envs.errors import InputError
 from pipeline import settings
 from pipeline.drivers import RUNTIME_ROLE, RUNTIMES, artifact
+from pipeline.metrics.calibration import COMPLETES_ALL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,16 +187,25 @@ def _row(file: Settings, table: dict[str, Any], index: int) -> ModelRow:
     values: dict[str, Any] = {key: file.value(table, key, KEYS[key], at=at) for key in table}
     row = ModelRow(**values, folder=file.path.parent)
     if not NAME.fullmatch(row.name):
-        raise file.refuse(f"{at}: a name has lower case letters, digits and _ . - only, at most 64", row.name)
+        raise file.refuse(f"{at}: a name has lower case letters, digits and _ . - only, at most 64", row.name, at)
     file.word(row.runtime, RUNTIMES, at=f"{at}, runtime")
     file.word(row.precision, PRECISIONS, at=f"{at}, precision")
     file.word(row.device, DEVICES, at=f"{at}, device")
     if row.threads < 1:
-        raise file.refuse(f"{at}: threads is {row.threads}, but must be 1 or more", "threads")
+        raise file.refuse(f"{at}: threads is {row.threads}, but must be 1 or more", "threads", at)
+    for key, number in (("parameters", row.parameters), ("zeros", row.zeros), ("offline_mse", row.offline_mse)):
+        if number is not None and not 0 <= number < math.inf:
+            raise file.refuse(f"{at}: {key} is {number}, but must be finite and not negative", key, at)
+    if row.calibrator and row.runtime not in COMPLETES_ALL:
+        raise file.refuse(
+            f"{at}: the runtime {row.runtime!r} is no calibrator; those are {', '.join(COMPLETES_ALL)}", "runtime", at
+        )
     if (row.artifact is None) != (row.sha256 is None):
-        raise file.refuse(f"{at}: artifact and sha256 belong together; give both or neither", row.name)
+        raise file.refuse(f"{at}: artifact and sha256 belong together; give both or neither", row.name, at)
     if row.sha256 is not None and not SHA256.fullmatch(row.sha256):
-        raise file.refuse(f"{at}: a sha256 has 64 hex digits in lower case, not {row.sha256!r}", "sha256")
+        raise file.refuse(f"{at}: a sha256 has 64 hex digits in lower case, not {row.sha256!r}", "sha256", at)
     if row.artifact is not None and (Path(row.artifact).is_absolute() or ".." in Path(row.artifact).parts):
-        raise file.refuse(f"{at}: the artifact lies in the manifest's folder; {row.artifact!r} does not", "artifact")
+        raise file.refuse(
+            f"{at}: the artifact lies in the manifest's folder; {row.artifact!r} does not", "artifact", at
+        )
     return row

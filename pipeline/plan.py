@@ -134,14 +134,14 @@ def _words(
     """The list of words under `key`: not empty, none twice, each known (if `known` is given)."""
     values = file.value(table, key, list, at=at) or []
     if not values:
-        raise file.refuse(f"{at}: {key} lists nothing; name at least one", key)
+        raise file.refuse(f"{at}: {key} lists nothing; name at least one", key, at)
     for value in values:
         if known is not None:
             file.word(value, known, at=f"{at}, {key}")
         elif not isinstance(value, str):
-            raise file.refuse(f"{at}: {key} lists {value!r}, but must list texts", key)
+            raise file.refuse(f"{at}: {key} lists {value!r}, but must list texts", key, at)
         if values.count(value) > 1:
-            raise file.refuse(f"{at}: {key} lists {value!r} twice", value)
+            raise file.refuse(f"{at}: {key} lists {value!r} twice", value, at)
     return tuple(values)
 
 
@@ -166,6 +166,7 @@ def _seeds(file: Settings, table: Mapping[str, Any], *, at: str) -> tuple[int, .
         raise file.refuse(
             f"{at}: seeds is {value!r}, but must be a count of 1 or more, or a list of different seeds below 2^32",
             "seeds",
+            at,
         )
     return tuple(value)
 
@@ -177,6 +178,6 @@ def _limits(file: Settings) -> Limits:
     for key in table:
         value = file.value(table, key, float, at="[limits]") or 0.0
         if not 0 < value < float("inf"):
-            raise file.refuse(f"[limits]: {key} is {table[key]!r}, but must be more than 0 and finite", key)
+            raise file.refuse(f"[limits]: {key} is {table[key]!r}, but must be more than 0 and finite", key, "[limits]")
         values[key] = value
     return Limits(**values)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.case import Case
+    from pipeline.manifest import ModelRow
     from pipeline.record import Record
     from pipeline.timing import TimingRecord
 
@@ -84,15 +85,21 @@ def read(folder: Path) -> Published:
     return Published(found, timing.read(measured) if measured.is_file() else None)
 
 
-def select(records: Iterable[Record], cases: Sequence[Case]) -> tuple[Record, ...]:
+def select(records: Iterable[Record], cases: Sequence[Case], rows: Iterable[ModelRow]) -> tuple[Record, ...]:
     """The records of `cases`, by model and what was asked of it, not by key: that follows the code of today.
 
-    A circuit given as a file is known by the file's name without its suffix.
+    What an artifact drove that is not the one of today's `rows` is left out: it is another model's driving. A circuit
+    given as a file is known by the file's name without its suffix.
     """
+    artifacts = {row.name: row.sha256 for row in rows}
     asked = {
         (case.model, Path(case.circuit).stem, case.direction, case.conditions, case.seed, case.clock) for case in cases
     }
-    return tuple(record for record in records if _order(record) in asked)
+    return tuple(
+        record
+        for record in records
+        if _order(record) in asked and record["model"].get("sha256") == artifacts.get(record["case"]["model"])
+    )
 
 
 def _order(record: Mapping[str, Any]) -> tuple[str, str, str, str, int, str]:

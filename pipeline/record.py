@@ -160,7 +160,7 @@ def read(path: Path) -> Record:
         raise InputError(
             f"{path}: the record cannot be read: {error.strerror}; make it readable or delete it"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"it is cut off or garbled ({error})") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from envs.errors import InputError
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
+
+HEADER, NAMED, NAME_LINE = re.compile(r"\[[\w.]+\]"), re.compile(r"model '(.*?)'"), re.compile(r"\s*name\s*=")
+"""How an error names the table it is about, and how a row of the manifest says its name."""
+
+LARGEST = 10**15
+"""Whole numbers below this are taken where a number may have a fraction."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,12 @@ class Settings:
     text: str
     data: dict[str, Any]
 
-    def refuse(self, message: str, word: str | None = None) -> InputError:
-        """The error that says `message` about the line in which `word` stands first (or about the whole file)."""
-        return InputError(f"{self.path}{self._line(word)}: {message}")
+    def refuse(self, message: str, word: str | None = None, at: str = "") -> InputError:
+        """The error that says `message` about the line in which `word` stands first within the table that `at` names.
+
+        Where it stands nowhere there, the error is about the whole file.
+        """
+        return InputError(f"{self.path}{self._line(word, at)}: {message}")
 
     def check_keys(
         self, table: Mapping[str, Any], known: Collection[str], *, required: Collection[str] = (), at: str
@@ -44,7 +55,7 @@ class Settings:
         """
         for key in table:
             if key not in known:
-                raise self.refuse(f"{at} has an unknown key {key!r}; {nearest(key, known)}", key)
+                raise self.refuse(f"{at} has an unknown key {key!r}; {nearest(key, known)}", key, at)
         for key in required:
             if key not in table:
                 raise self.refuse(f"{at} lacks the key {key!r}; add it")
@@ -58,10 +69,10 @@ class Settings:
         value = table.get(key)
         if value is None:
             return None
-        if kind is float and type(value) is int:
+        if kind is float and type(value) is int and abs(value) < LARGEST:
             value = float(value)
         if type(value) is not kind:
-            raise self.refuse(f"{at}: {key} is {value!r}, but must be {_article(kind)}", key)
+            raise self.refuse(f"{at}: {key} is {value!r}, but must be {_article(kind)}", key, at)
         return value
 
     def word(self, value: object, known: Collection[str], *, at: str) -> str:
@@ -71,16 +82,31 @@ class Settings:
             InputError: naming the word and the nearest known one.
         """
         if not isinstance(value, str) or value not in known:
-            raise self.refuse(f"{at}: unknown word {value!r}; {nearest(str(value), known)}", str(value))
+            raise self.refuse(f"{at}: unknown word {value!r}; {nearest(str(value), known)}", str(value), at)
         return value
 
-    def _line(self, word: str | None) -> str:
-        if word is None:
+    def _line(self, word: str | None, at: str) -> str:
+        """The line in which `word` stands first within the table that `at` names, as ``:7``; empty for none."""
+        if not word:
             return ""
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if word in line.partition("#")[0]:
+        alone = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+        for number, line in self._section(at):
+            if alone.search(line.partition("#")[0]):
                 return f":{number}"
         return ""
+
+    def _section(self, at: str) -> list[tuple[int, str]]:
+        """The numbered lines of one table: ``[header] ...``, ``model 'name' ...``, or all lines for any other `at`."""
+        lines = list(enumerate(self.text.splitlines(), 1))
+        heads = [index for index, (_, line) in enumerate(lines) if line.lstrip().startswith("[")]
+        header, named = HEADER.match(at), NAMED.match(at)
+        for head, end in pairwise([*heads, len(lines)]):
+            section = lines[head:end]
+            if header and section[0][1].strip() == header[0]:
+                return section
+            if named and any(NAME_LINE.match(line) and f'"{named[1]}"' in line for _, line in section):
+                return section
+        return lines
 
 
 def read(path: Path, what: str) -> Settings:

@@ -42,6 +42,9 @@ TIMES = (
     "measured_offline_mse",
 )
 
+NEEDED = ("centreline", "zero")
+"""The calibrators without which no run is believed: one that must complete everything, and one nothing."""
+
 ABOUT = (
     "Does a model that was made smaller and faster still drive? Each model below drove the cases of one plan, closed "
     "loop and headless: the camera's image in, speed and steering out, one frame at a time. Driving is deterministic "
@@ -133,7 +136,13 @@ def invalid(run: Run) -> tuple[str, ...]:
         for standing in sorted((*run.ranked(), *calibrators), key=lambda one: one.name)
         if standing.counts.harness_errors
     ]
-    return (*wrong, *broken)
+    present = {str(standing.facts["runtime"]) for standing in calibrators}
+    absent = [
+        f"no calibrator {runtime} among the models: nothing tells whether the world can be trusted; add its row"
+        for runtime in NEEDED
+        if runtime not in present
+    ]
+    return (*absent, *wrong, *broken)
 
 
 def _main_table(ranked: Sequence[Standing]) -> str:

@@ -242,7 +242,11 @@ def unmeasured(results: Path, rows: Sequence[ModelRow]) -> tuple[str, ...]:
     return tuple(
         row.name
         for row in rows
-        if is_timed(row) and (row.name not in entries or entries[row.name]["artifact_sha256"] != row.sha256)
+        if is_timed(row)
+        and (
+            row.name not in entries
+            or (entries[row.name]["artifact_sha256"], entries[row.name]["device"]) != (row.sha256, row.device)
+        )
     )
 
 

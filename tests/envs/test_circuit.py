@@ -172,6 +172,18 @@ REFUSED = {
         with_points(FOUR, "width = -6.0"),
         "circuit bad: width is -6.0: give a positive number of metres",
     ),
+    "narrow": (
+        with_points(FOUR, "width = 1.9"),
+        "circuit bad: width is 1.9 m, less than the car needs: give 2.5 m or more",
+    ),
+    "far away": (
+        with_points("[[0, 0], [1e308, 0], [100, 100], [0, 100]]"),
+        "circuit bad: point 2 [1e+308, 0] lies more than 1e+06 m away: give it in metres",
+    ),
+    "whole number without end": (
+        with_points("[[0, 0], [1" + "0" * 20 + ", 0], [100, 100], [0, 100]]"),
+        "circuit bad: point 2 is [1" + "0" * 20 + ", 0]: write it as [x, y] in metres",
+    ),
     "zero width": (with_points(FOUR, "width = 0"), "circuit bad: width is 0: give a positive number of metres"),
     "infinite width": (with_points(FOUR, "width = inf"), "circuit bad: width is inf: give a positive number of metres"),
     "width as text": (with_points(FOUR, "width = '6'"), "circuit bad: width is '6': give a positive number of metres"),

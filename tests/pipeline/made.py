@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHA = "a" * 64
+CALIBRATORS = ("centreline", "zero", "sleep")
 HOST = {"id": "chip-2-abc123", "cpu": "Chip", "cores": 2, "memory_gib": 8.0, "kernel": "Linux 6", "governor": None}
 
 
@@ -67,7 +68,7 @@ def record(driven: Case, outcome: str = "completed", *, offset: float = 0.1, **c
         "attempt": 1,
         "case": {**where, **more},
         "facts": {**facts, **changed.pop("facts", {})},
-        "model": {},
+        "model": {"sha256": None if driven.model in CALIBRATORS else SHA},
         "provenance": {**provenance, **changed.pop("provenance", {})},
         "fingerprint": {"world": {}, "driver": {}},
     }

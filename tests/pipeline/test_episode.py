@@ -137,3 +137,9 @@ def test_the_state_is_shown_only_where_it_is_granted() -> None:
         with world() as simple:
             episode.drive(simple, oracle, episode=0, grants_state=grants_state, on_progress=lambda *_: None)
         assert {bool(state) for state in oracle.states} == {grants_state}
+
+
+def test_a_case_that_is_over_before_it_begins_has_its_facts() -> None:
+    with World(circuit.load("simple"), Conditions(start_offset=4.0)) as outside:
+        facts = episode.drive(outside, Oracle(), episode=0, grants_state=False, on_progress=lambda *_: None)
+    assert (facts["outcome"], facts["steps"], facts["split_us"]) == ("left_lane", 0, {})

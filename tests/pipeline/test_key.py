@@ -66,6 +66,12 @@ def test_other_limits_have_another_key() -> None:
     assert of(limits=Limits(stall_s=4.0)) != of()
 
 
+def test_other_deadlines_have_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = of()
+    monkeypatch.setitem(key.DEADLINES, "command", 1.0)
+    assert of() != before
+
+
 def test_what_does_not_decide_the_driving_is_not_in_the_key() -> None:
     assert of(replace(NET, description="another text", how="another", offline_mse=1.0, parameters=3)) == of()
 

@@ -85,6 +85,9 @@ def test_a_whole_number_stands_for_a_float(tmp_path: Path) -> None:
         ({"seed": '"one"'}, "must be a whole number"),
         ({"calibrator": "1"}, "must be true or false"),
         ({"threads": "0"}, "1 or more"),
+        ({"offline_mse": "nan"}, ":9: model 'net': offline_mse is nan, but must be finite and not negative"),
+        ({"parameters": "-1"}, ":9: model 'net': parameters is -1, but must be finite and not negative"),
+        ({"calibrator": "true"}, ":3: model 'net': the runtime 'torch' is no calibrator; those are centreline, zero"),
         ({"name": '"../net"'}, "lower case"),
         ({"sha256": '"abc"'}, "64 hex digits"),
         ({"sha256": f'"{"0" * 64}"'}, "sha256"),
@@ -96,6 +99,13 @@ def test_a_whole_number_stands_for_a_float(tmp_path: Path) -> None:
 )
 def test_a_wrong_row_is_refused_by_its_name(tmp_path: Path, change: dict[str, str], says: str) -> None:
     assert says in refused(write(tmp_path, {**GOOD, **change}))
+
+
+def test_the_line_named_is_that_of_the_wrong_row(tmp_path: Path) -> None:
+    second = {**GOOD, "name": '"other"', "threads": '"2"'}
+    assert f"{tmp_path}/manifest.toml:18: model 'other': threads is '2'" in refused(
+        write(tmp_path, {**GOOD, "threads": "1"}, second)
+    )
 
 
 @pytest.mark.parametrize("key", GOOD)

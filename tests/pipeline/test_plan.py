@@ -88,7 +88,8 @@ def test_quick_full_and_ci_are_there() -> None:
         (("seeds = 3", "seeds = 3\n[limits]\nstall_s = 0"), 7, "more than 0"),
         (("seeds = 3", "seeds = 3\n[limits]\nstall_s = nan"), 7, "more than 0"),
         (("seeds = 3", "seeds = 3\n[calibrators.slep]"), 6, "did you mean 'sleep'?"),
-        (("seeds = 3", 'seeds = 3\n[calibrators.zero]\nmodels = ["x"]'), 1, "unknown key 'models'"),
+        (("seeds = 3", 'seeds = 3\n[calibrators.zero]\nmodels = ["x"]'), 7, "unknown key 'models'"),
+        (("seeds = 3", "seeds = 3\n[calibrators.zero]\nseeds = 0"), 7, "seeds is 0"),
     ],
 )
 def test_an_unknown_word_is_refused_by_its_line(tmp_path: Path, change: tuple[str, str], line: int, says: str) -> None:

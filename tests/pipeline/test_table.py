@@ -123,6 +123,15 @@ def test_a_wrong_calibrator_makes_the_run_invalid() -> None:
     assert "**wrong: must complete no case, but 6 completed**" in table.behaviour_section(wrong)
 
 
+def test_a_run_without_calibrators_is_not_believed() -> None:
+    whole = run()
+    alone = dataclasses.replace(whole, rows=whole.rows[:3], cases=whole.cases[:18], records=whole.records[:18])
+    assert table.invalid(alone) == (
+        "no calibrator centreline among the models: nothing tells whether the world can be trusted; add its row",
+        "no calibrator zero among the models: nothing tells whether the world can be trusted; add its row",
+    )
+
+
 def test_harness_errors_leave_the_count_and_mark_the_row() -> None:
     whole = run()
     records = [record(case("good", 0), "harness_error", facts={"reason": "Docker went away"}), *whole.records[1:]]
@@ -241,7 +250,8 @@ def test_the_page_rebuilds_from_what_is_published(tmp_path: Path) -> None:
     files = published.write(tmp_path / "published", whole.records, whole.timing)  # type: ignore[arg-type]
     bytes_before = files[0].read_bytes()
     found = published.read(tmp_path / "published")
-    again = dataclasses.replace(whole, records=published.select(found.records, whole.cases), timing=found.timing)
+    chosen = published.select(found.records, whole.cases, whole.rows)
+    again = dataclasses.replace(whole, records=chosen, timing=found.timing)
     assert table.page(again) == table.page(whole)
     published.write(tmp_path / "published", reversed(whole.records), None)
     assert files[0].read_bytes() == bytes_before
@@ -250,7 +260,13 @@ def test_the_page_rebuilds_from_what_is_published(tmp_path: Path) -> None:
 
 def test_published_records_of_other_plans_are_left_out() -> None:
     whole = run()
-    assert published.select(whole.records, whole.cases[:2]) == whole.records[:2]
+    assert published.select(whole.records, whole.cases[:2], whole.rows) == whole.records[:2]
+
+
+def test_published_records_of_another_artifact_are_left_out() -> None:
+    whole = run()
+    changed = [dataclasses.replace(row, sha256="0" * 64) for row in whole.rows]
+    assert published.select(whole.records, whole.cases, changed) == ()
 
 
 @pytest.mark.parametrize("harm", [lambda text: text[:-20], lambda text: text.replace('"outcome"', '"outcame"')])
