@@ -14,7 +14,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,9 +27,26 @@ if TYPE_CHECKING:
     from envs.markings import Markings
 
 Direction = Literal["forward", "reverse"]
+Format = Literal["toml", "csv"]
 
 FOLDER = Path(__file__).parent / "circuits"
 """Where the circuits that have names lie, one TOML file each."""
+
+
+class Source(NamedTuple):
+    """What a circuit is read from, all of it plain text.
+
+    Attributes:
+        name: of the circuit, without its variant.
+        text: of its file.
+        format: of that text, "toml" or "csv".
+        variant: applied to it, or empty.
+    """
+
+    name: str
+    text: str
+    format: Format = "toml"
+    variant: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +61,14 @@ class Circuit:
         curvature: (n,) positive to the left [1/m].
         length: once round [m].
         step: of arc between two points, at most 0.5 [m].
-        width: lane edge to lane edge [m].
+        left: (n,) from the centreline to the left lane edge at each point, positive [m].
+        right: (n,) from the centreline to the right lane edge at each point, positive [m].
         markings: what is painted.
         tags: words to choose circuits by: "benchmark" or "training".
         description: one sentence.
         direction: "forward" as in the file, or "reverse".
-        digest: sha256 of everything above that decides the driving.
-        source: the TOML text it was read from; `parse(source, name)` gives the forward circuit again.
+        road: sha256 of everything above that decides the driving, apart from the direction.
+        source: what it was read from; `read(source)` gives the forward circuit again.
     """
 
     name: str
@@ -60,13 +78,14 @@ class Circuit:
     curvature: Array = field(repr=False)
     length: float
     step: float
-    width: float
+    left: Array = field(repr=False)
+    right: Array = field(repr=False)
     markings: Markings = field(repr=False)
     tags: tuple[str, ...]
     description: str
     direction: Direction
-    digest: str = field(repr=False)
-    source: str = field(repr=False)
+    road: str = field(repr=False)
+    source: Source = field(repr=False)
 
     def reversed(self) -> Circuit:
         """The same road driven the other way, from the same place."""
@@ -77,8 +96,9 @@ class Circuit:
             points=_frozen(self.points[order]),
             heading=_frozen(wrapped(self.heading[order] + math.pi)),
             curvature=_frozen(-self.curvature[order]),
+            left=_frozen(self.right[order]),
+            right=_frozen(self.left[order]),
             direction=direction,
-            digest=_digest(self.source, self.width, self.markings, direction),
         )
 
     def facing(self, direction: Direction) -> Circuit:
@@ -103,6 +123,21 @@ class Circuit:
         heading = math.remainder(float(self.heading[i]) + part * turn, 2.0 * math.pi)
         x, y = (1.0 - part) * self.points[i] + part * self.points[j]
         return float(x) - offset * math.sin(heading), float(y) + offset * math.cos(heading), heading
+
+    @property
+    def digest(self) -> str:
+        """Sha256 of everything that decides the driving, the direction too."""
+        return hashlib.sha256(f"{self.road} {self.direction}".encode()).hexdigest()
+
+    @property
+    def width(self) -> float:
+        """Lane edge to lane edge, where the lane is narrowest [m]."""
+        return float((self.left + self.right).min())
+
+    @property
+    def half_width(self) -> float:
+        """From the centreline to a lane edge, where that is nearest [m]."""
+        return float(min(self.left.min(), self.right.min()))
 
     @property
     def smallest_radius(self) -> float:
@@ -138,38 +173,47 @@ def load(name_or_path: str | Path) -> Circuit:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"circuit file {text} cannot be read: {why}; check the path") from error
-    return parse(content, path.stem, origin=str(path) if text.endswith(".toml") else f"circuits/{path.name}")
+    return read(Source(path.stem, content), str(path) if text.endswith(".toml") else f"circuits/{path.name}")
 
 
-def parse(text: str, name: str, origin: str | None = None) -> Circuit:
-    """A circuit from the text of its file.
-
-    Args:
-        text: TOML.
-        name: what the circuit is called.
-        origin: what an error calls the file; the name if not given.
+def parse(text: str, name: str) -> Circuit:
+    """A circuit from the text of a TOML file, called `name`.
 
     Raises:
         InputError: the text is no TOML, or what it says is no road; the text names the place.
     """
-    content = circuit_file.read(text, f"circuit {origin or name}")
+    return read(Source(name, text))
+
+
+def read(source: Source, origin: str | None = None) -> Circuit:
+    """A circuit from its source.
+
+    Args:
+        source: what to read.
+        origin: what an error calls the file; the circuit's name if not given.
+
+    Raises:
+        InputError: the text is of another format, or what it says is no road; the error names the place.
+    """
+    content = circuit_file.read(source.text, f"circuit {origin or source.name}")
     curve = content.curve
     n = len(curve.points)
     return Circuit(
-        name=name,
+        name=source.name,
         points=_frozen(curve.points),
         s=_frozen(np.arange(n, dtype=np.float64) * (curve.length / n)),
         heading=_frozen(curve.heading),
         curvature=_frozen(curve.curvature),
         length=curve.length,
         step=curve.length / n,
-        width=content.width,
+        left=_frozen(content.left),
+        right=_frozen(content.right),
         markings=content.markings,
         tags=content.tags,
         description=content.description,
         direction="forward",
-        digest=_digest(text, content.width, content.markings, "forward"),
-        source=text,
+        road=_road(content),
+        source=source,
     )
 
 
@@ -188,13 +232,7 @@ def _frozen(array: Array) -> Array:
     return array
 
 
-def _digest(text: str, width: float, markings: Markings, direction: Direction) -> str:
+def _road(content: circuit_file.Content) -> str:
     """sha256 of what decides the driving: the data as written, not floating-point results, so every host agrees."""
-    data = tomllib.loads(text)
-    content = {
-        "centreline": {key: data[key] for key in ("points", "segments") if key in data},
-        "width": width,
-        "markings": repr(markings),
-        "direction": direction,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    written = json.dumps({**content.written, "markings": repr(content.markings)}, sort_keys=True)
+    return hashlib.sha256(written.encode()).hexdigest()

@@ -33,14 +33,18 @@ class Content(NamedTuple):
 
     Attributes:
         curve: the centreline.
-        width: lane edge to lane edge [m].
+        left: (n,) from the centreline to the left lane edge [m].
+        right: (n,) from the centreline to the right lane edge [m].
+        written: the centreline and its widths as the file gives them, fit for JSON.
         markings: what is painted.
         tags: words to choose circuits by.
         description: one sentence.
     """
 
     curve: Curve
-    width: float
+    left: Array
+    right: Array
+    written: dict[str, Any]
     markings: Markings
     tags: tuple[str, ...]
     description: str
@@ -75,6 +79,7 @@ def read(text: str, where: str) -> Content:
             f"{where}: closed = false, but only a closed circuit can be lapped: close it and say closed = true"
         )
     curve = _curve(data, where)
+    left = right = np.full(len(curve.points), width / 2.0)
     fault = survey.fault(curve, width)
     if fault:
         raise InputError(f"{where}: {fault}")
@@ -84,7 +89,8 @@ def read(text: str, where: str) -> Content:
         raise InputError(f"{where}: tags must be a list of words: write tags = ['training']")
     if not isinstance(description, str):
         raise InputError(f"{where}: description must be text: put it in quotes")
-    return Content(curve, width, markings, tuple(tags), description)
+    written: dict[str, Any] = {key: data.get(key) for key in ("points", "segments", "width")}
+    return Content(curve, left, right, written, markings, tuple(tags), description)
 
 
 def _curve(data: dict[str, Any], where: str) -> Curve:

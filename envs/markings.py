@@ -14,10 +14,31 @@ class Line:
     Attributes:
         colour: RGB, each 0 to 255.
         width: of the paint [m].
+        dash: paint and gap along the centreline [m], or None for an unbroken line.
+        wear: share of the paint that is gone, in patches, 0 to 1.
     """
 
     colour: Colour
     width: float
+    dash: tuple[float, float] | None = None
+    wear: float = 0.0
+
+
+@dataclass(frozen=True)
+class Wall:
+    """What stands along both sides of a road instead of open ground.
+
+    All that is seen of a circuit is painted on flat ground: a wall is a strip there, as wide as the wall is high.
+
+    Attributes:
+        colour: RGB.
+        height: above the ground [m].
+        distance: of its foot beyond the lane edge [m].
+    """
+
+    colour: Colour
+    height: float
+    distance: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,7 @@ class Markings:
         asphalt: RGB of the road.
         ground: RGB of what lies beside it.
         shoulder: asphalt beyond each lane edge [m].
+        wall: along both sides, or None.
     """
 
     centre: Line | None = Line((200, 30, 30), 0.3)
@@ -37,3 +59,4 @@ class Markings:
     asphalt: Colour = (92, 92, 96)
     ground: Colour = (84, 118, 58)
     shoulder: float = 0.3
+    wall: Wall | None = None

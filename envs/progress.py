@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from envs.curve import wrapped
+
 if TYPE_CHECKING:
     from envs.circuit import Circuit
 
@@ -25,6 +27,8 @@ REACH = 4.0
 ROUNDING = 1e-9
 """What a sum of control steps may lack of a whole second [s]."""
 
+_ALMOST = 1.0 - 1e-9  # of a step, where the next point is not reached
+
 
 class ProgressState(NamedTuple):
     """Where the car is on the circuit.
@@ -35,6 +39,8 @@ class ProgressState(NamedTuple):
         offset: from the centreline, positive to the left [m].
         heading_error: car's heading less the centreline's, in [-pi, pi] [rad].
         curvature: of the centreline beside the car, positive to the left [1/m].
+        left: from the centreline to the left lane edge beside the car [m].
+        right: from the centreline to the right lane edge beside the car [m].
     """
 
     s: float
@@ -42,6 +48,8 @@ class ProgressState(NamedTuple):
     offset: float
     heading_error: float
     curvature: float
+    left: float
+    right: float
 
 
 class Progress:
@@ -63,65 +71,75 @@ class Progress:
         self._step = circuit.length / self._count
         self._length = circuit.length
         self._reach = max(1, math.ceil(REACH / self._step))
-        # Plain lists: one number at a time is read, which arrays are slow at.
-        self._points: list[list[float]] = circuit.points.tolist()
-        self._tangents: list[list[float]] = np.column_stack((np.cos(circuit.heading), np.sin(circuit.heading))).tolist()
-        self._heading: list[float] = circuit.heading.tolist()
-        self._curvature: list[float] = circuit.curvature.tolist()
+        # Plain numbers in tuples: one row at a time is read, which arrays are slow at. The first row is there again
+        # behind the last one, so that each has a next one.
+        turn = wrapped(np.roll(circuit.heading, -1) - circuit.heading)
+        columns = (
+            *circuit.points.T,
+            np.cos(circuit.heading),
+            np.sin(circuit.heading),
+            circuit.heading,
+            turn,
+            circuit.curvature,
+            circuit.left,
+            circuit.right,
+        )
+        self._rows = list(zip(*(column.tolist() for column in columns), strict=True))
+        self._rows.append(self._rows[0])
         self._index = int(np.argmin(np.hypot(circuit.points[:, 0] - x, circuit.points[:, 1] - y)))
-        self._place = self._foot(x, y)
+        self._place = self._follow(x, y)
         self._distance = 0.0
 
     def update(self, x: float, y: float, yaw: float) -> ProgressState:
         """Follow the car to (x, y) [m], where it points to `yaw` [rad]."""
-        before = self._place
-        self._place = place = self._foot(x, y)
+        place = self._follow(x, y)
+        t = place - self._index
         # The foot moves by few metres: the shorter way round is the way it went.
-        won = (place - before) * self._step
-        self._distance += won - self._length * round(won / self._length)
-        i = self._index
-        j = (i + 1) % self._count
-        t = place - i
-        curvature = (1.0 - t) * self._curvature[i] + t * self._curvature[j]
-        # Between two points the centreline is an arc, not its chord: take off the arc's height over the chord.
-        height = curvature * self._step**2 * t * (1.0 - t) / 2.0
-        heading = self._heading[i] + t * _wrapped(self._heading[j] - self._heading[i])
+        won = (place - self._place) * self._step
+        if abs(won) > self._length / 2.0:
+            won -= math.copysign(self._length, won)
+        self._place = place
+        self._distance += won
+        ax, ay, atx, aty, heading, turn, a_curvature, a_left, a_right = self._rows[self._index]
+        bx, by, btx, bty, _, _, b_curvature, b_left, b_right = self._rows[self._index + 1]
+        u = 1.0 - t
+        curvature = u * a_curvature + t * b_curvature
+        aside = u * ((y - ay) * atx - (x - ax) * aty) + t * ((y - by) * btx - (x - bx) * bty)
         return ProgressState(
-            s=place * self._step % self._length,
-            distance=self._distance,
-            offset=(1.0 - t) * self._aside(i, x, y) + t * self._aside(j, x, y) - height,
-            heading_error=_wrapped(yaw - heading),
-            curvature=curvature,
+            place * self._step,
+            self._distance,
+            # Between two points the centreline is an arc, not its chord: take off the arc's height over the chord.
+            aside - curvature * self._step**2 * t * u / 2.0,
+            math.remainder(yaw - heading - t * turn, math.tau),
+            curvature,
+            u * a_left + t * b_left,
+            u * a_right + t * b_right,
         )
 
-    def _foot(self, x: float, y: float) -> float:
-        """The place on the centreline beside (x, y), counted in points from the first one, in [0, n)."""
+    def _follow(self, x: float, y: float) -> float:
+        """Move `_index` to the last point that (x, y) is not behind; its foot counted in points, in [0, n)."""
+        rows, count = self._rows, self._count
         i = self._index
-        behind = self._ahead(i, x, y)
-        for _ in range(self._reach):
-            if behind >= 0.0:
-                break
-            i -= 1
-            behind = self._ahead(i, x, y)
-        before = self._ahead(i + 1, x, y)
-        for _ in range(self._reach):
-            if before < 0.0:
-                break
-            i += 1
-            behind, before = before, self._ahead(i + 1, x, y)
-        self._index = i % self._count
-        t = behind / (behind - before) if behind >= 0.0 > before else float(before >= 0.0)
-        return (self._index + min(t, 1.0 - 1e-12)) % self._count
-
-    def _ahead(self, i: int, x: float, y: float) -> float:
-        """How far (x, y) lies ahead of a point along its tangent [m]."""
-        (px, py), (tx, ty) = self._points[i % self._count], self._tangents[i % self._count]
-        return (x - px) * tx + (y - py) * ty
-
-    def _aside(self, i: int, x: float, y: float) -> float:
-        """How far (x, y) lies to the left of a point's tangent [m]."""
-        (px, py), (tx, ty) = self._points[i], self._tangents[i]
-        return (y - py) * tx - (x - px) * ty
+        px, py, tx, ty, *_ = rows[i]
+        behind = (x - px) * tx + (y - py) * ty
+        looks = self._reach
+        while behind < 0.0 and looks:
+            i = i - 1 if i else count - 1
+            px, py, tx, ty, *_ = rows[i]
+            behind = (x - px) * tx + (y - py) * ty
+            looks -= 1
+        px, py, tx, ty, *_ = rows[i + 1]
+        before = (x - px) * tx + (y - py) * ty
+        looks = self._reach
+        while before >= 0.0 and looks:
+            i = i + 1 if i + 1 < count else 0
+            px, py, tx, ty, *_ = rows[i + 1]
+            behind, before = before, (x - px) * tx + (y - py) * ty
+            looks -= 1
+        self._index = i
+        if behind < 0.0:
+            return float(i)
+        return i + (min(behind / (behind - before), _ALMOST) if before < 0.0 else _ALMOST)
 
 
 @dataclass(frozen=True)
@@ -148,13 +166,11 @@ class Judge:
 
     Args:
         length: of the lap [m].
-        width: of the lane, edge to edge [m].
         limits: of patience.
     """
 
-    def __init__(self, length: float, width: float, limits: Limits) -> None:
+    def __init__(self, length: float, limits: Limits) -> None:
         self._length = length
-        self._half_width = width / 2.0
         self._limits = limits
         self._time_limit = limits.time_limit(length)
         self._best = 0.0
@@ -167,7 +183,7 @@ class Judge:
         """
         if state.distance >= self._best + self._limits.stall_m:
             self._best, self._best_at = state.distance, time
-        if abs(state.offset) > self._half_width:
+        if state.offset > state.left or -state.offset > state.right:
             return LEFT_LANE
         if state.distance >= self._length:
             return COMPLETED
@@ -176,8 +192,3 @@ class Judge:
         if time >= self._time_limit - ROUNDING:
             return TIMEOUT
         return None
-
-
-def _wrapped(angle: float) -> float:
-    """The same angle in [-pi, pi] [rad]."""
-    return math.remainder(angle, math.tau)

@@ -106,7 +106,7 @@ class World:
         )
         self._car.place(x, y, heading + self.conditions.start_heading)
         self._progress = Progress(self.circuit, x, y)
-        self._judge = Judge(self.circuit.length, self.circuit.width, self.limits)
+        self._judge = Judge(self.circuit.length, self.limits)
         self.step_index = 0
         self.split_ns = {"physics": 0, "judge": 0, "camera": 0}
         self.judge()

@@ -88,8 +88,7 @@ class Resolved:
         """What the world's job says of this case."""
         return {
             "key": key,
-            "circuit_toml": self.circuit.source,
-            "circuit_name": self.circuit.name,
+            "circuit": self.circuit.source._asdict(),
             "direction": self.case.direction,
             "conditions": self.conditions.to_dict(),
             "limits": asdict(self.limits),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from envs.car import CONTROL_HZ
-from envs.circuit import parse
+from envs.circuit import Source, read
 from envs.conditions import Conditions
 from envs.painting import Painting
 from envs.progress import Limits
@@ -95,10 +95,9 @@ class Paintings:
 
     def of(self, circuit: Circuit) -> Painting:
         """The painting of `circuit`; both directions of it share one, since the ground is the same."""
-        digest = circuit.facing("forward").digest
-        if digest not in self._made:
-            self._made[digest] = Painting(circuit)
-        return self._made[digest]
+        if circuit.road not in self._made:
+            self._made[circuit.road] = Painting(circuit)
+        return self._made[circuit.road]
 
 
 def run(
@@ -115,7 +114,7 @@ def run(
     Raises:
         InputError: circuit or conditions of the case make no sense.
     """
-    circuit = parse(case["circuit_toml"], case["circuit_name"]).facing(case["direction"])
+    circuit = read(Source(**case["circuit"])).facing(case["direction"])
     conditions, limits = Conditions.from_dict(case["conditions"]), Limits(**case["limits"])
 
     def progress(part: float, step: int) -> None:
@@ -172,7 +171,7 @@ def drive(
 
 def never_began(case: Mapping[str, Any], fault: DriverFault) -> dict[str, Any]:
     """The facts of a case whose driver never said a valid hello."""
-    lap_m = parse(case["circuit_toml"], case["circuit_name"]).length
+    lap_m = read(Source(**case["circuit"])).length
     return {
         **_facts(Log((0.0, 0.0, 0.0, 0.0), 0.0), lap_m=lap_m),
         "outcome": fault.outcome,

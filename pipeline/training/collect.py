@@ -161,7 +161,7 @@ def fill(
     while at < end:
         conditions = _start(weather.draw(drive.conditions, seed, drive.circuit, drive.direction), circuit, generator)
         seed += 1
-        nudges = Nudges(generator, CONTROL_HZ, circuit.width / 2.0)
+        nudges = Nudges(generator, CONTROL_HZ, circuit.half_width)
         phase = int(generator.integers(stride))
         with World(circuit, conditions, painting=painting) as world:
             world.reset()
@@ -176,7 +176,7 @@ def fill(
 
 def _start(conditions: Conditions, circuit: Circuit, generator: np.random.Generator) -> Conditions:
     """Every other episode starts further astray than its conditions say."""
-    offset = generator.uniform(-START_OFFSET, START_OFFSET) * circuit.width / 2.0
+    offset = generator.uniform(-START_OFFSET, START_OFFSET) * circuit.half_width
     heading = generator.uniform(-START_HEADING, START_HEADING)
     if generator.random() < 0.5:
         return conditions

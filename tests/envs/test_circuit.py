@@ -110,7 +110,7 @@ def test_reverse_is_the_same_road_the_other_way() -> None:
 
 def test_source_gives_the_circuit_again() -> None:
     found = circuit.load("montmelo")
-    again = circuit.parse(found.source, found.name)
+    again = circuit.read(found.source)
     assert again.digest == found.digest
     assert np.array_equal(again.points, found.points)
 

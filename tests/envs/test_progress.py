@@ -135,11 +135,11 @@ def near_miss() -> Circuit:
 
 
 def at(distance: float, offset: float = 0.0) -> ProgressState:
-    return ProgressState(s=0.0, distance=distance, offset=offset, heading_error=0.0, curvature=0.0)
+    return ProgressState(s=0.0, distance=distance, offset=offset, heading_error=0.0, curvature=0.0, left=3.0, right=3.0)
 
 
 def judge() -> Judge:
-    return Judge(length=100.0, width=WIDTH, limits=Limits())
+    return Judge(length=100.0, limits=Limits())
 
 
 def test_completed_at_the_whole_lap_and_not_before() -> None:

@@ -21,8 +21,7 @@ DEADLINES = {"connect": 20.0, "ready": 2.0, "command": 2.0}
 def case(name: str = "simple", seed: int = 1, direction: str = "forward") -> dict[str, Any]:
     return {
         "key": f"{name}-{seed}-{direction}",
-        "circuit_toml": circuit.load(name).source,
-        "circuit_name": name,
+        "circuit": circuit.load(name).source._asdict(),
         "direction": direction,
         "conditions": conditions.draw("nominal", seed, name, direction).to_dict(),
         "limits": {},

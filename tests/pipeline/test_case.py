@@ -51,14 +51,14 @@ def test_a_resolved_case_holds_all_that_a_job_and_a_record_need() -> None:
     assert found.facts["lap_m"] == road.length
     job = found.job_case("k")
     assert job["limits"]["stall_s"] == 4.0
-    assert circuit.parse(job["circuit_toml"], job["circuit_name"]).digest == road.digest
+    assert circuit.read(circuit.Source(**job["circuit"])).digest == road.digest
     assert json.loads(json.dumps(job)) == job
     assert json.loads(json.dumps(found.facts)) == found.facts
 
 
 def test_two_circuits_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "simple.toml"
-    path.write_text(circuit.load("simple").source)
+    path.write_text(circuit.load("simple").source.text)
     resolver = case.Resolver([NET], Limits())
     resolver.resolve(Case("net", "simple"))
     with pytest.raises(InputError, match="rename the file"):
