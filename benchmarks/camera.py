@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from envs import circuit as circuits
 from envs.camera import FRAME_SHAPE, CameraGeometry, GroundCamera
-from envs.conditions import Look, Texture, draw
+from envs.conditions import draw
 from envs.ground import Ground
+from envs.look import Look, Texture
 from envs.painting import TEXEL, TILE, Painting
 from envs.view import view_of
 
@@ -30,7 +31,7 @@ ACROSS, ALONG = 4, 48  # samples per pixel of the exhaustive picture
 
 
 class Pose(NamedTuple):
-    """Where the car is [m], [rad]."""
+    """Where the car is [m], [rad], and how it moves [m/s], [rad/s]."""
 
     x: float
     y: float
@@ -38,6 +39,8 @@ class Pose(NamedTuple):
     roll: float
     pitch: float
     yaw: float
+    speed: float = 10.0
+    yaw_rate: float = 0.0
 
 
 def lap(circuit: circuits.Circuit, step: float) -> list[Pose]:

@@ -1,8 +1,8 @@
 """Conditions: everything about an episode, besides the circuit and the driver, that is drawn from its seed.
 
 The sets of distributions are data in `conditions.toml`. A draw is a pure function of (version of that file, set, seed,
-circuit, direction): circuit and direction stand in the random stream so that the same seed on two circuits is two
-independent draws.
+circuit, direction). Each quantity has a random stream of its own that does not know the set: with the same seed, a set
+that changes one factor differs from `nominal` in that factor alone, and models are compared on pairs of cases.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ import difflib
 import hashlib
 import math
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from envs import chance
 from envs.errors import InputError
+from envs.look import Fog, Light, Look, Mount, Night, Noise, Rain, Shadow, Sun, Texture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,53 +28,51 @@ if TYPE_CHECKING:
 FILE = Path(__file__).with_name("conditions.toml")
 """The sets of distributions."""
 
+SEVERITIES = 5
+"""Steps in which a set of one factor gets harder."""
 
-@dataclass(frozen=True)
-class Light:
-    """The light on everything the camera sees.
-
-    Attributes:
-        gain: brightness, 1 as painted.
-        tint: warmth; red is multiplied by 1 + tint, blue by 1 - tint.
-    """
-
-    gain: float = 1.0
-    tint: float = 0.0
+_PUSH_EVERY = 80  # control steps: 4 s
+_PUSH_STEPS = 10  # control steps: 0.5 s
+_SIGNED = ("light_tint", "mount_shift", "mount_tilt", "mount_turn", "start_heading", "start_offset")
 
 
 @dataclass(frozen=True)
-class Texture:
-    """The unevenness of the ground's brightness.
+class Loss:
+    """Frames that never reach the driver, who sees the last one that did.
 
     Attributes:
-        seed: which pattern.
-        contrast: its standard deviation as a share of the brightness.
+        seed: which frames.
+        share: of all frames.
     """
 
     seed: int = 0
-    contrast: float = 0.0
+    share: float = 0.0
+
+    def at(self, step: int) -> bool:
+        """Whether the frame of a control step is lost; the first one never is."""
+        return step > 0 and chance.share(self.seed, step) < self.share
 
 
 @dataclass(frozen=True)
-class Noise:
-    """The noise of the camera's sensor.
+class Pushes:
+    """Pushes from the side, as by gusts: half a second long, once in every four seconds, left or right.
 
     Attributes:
-        seed: which noise.
-        sigma: its standard deviation [grey levels of 255].
+        seed: when, and to which side.
+        acceleration: of the car while it is pushed [m/s^2].
     """
 
     seed: int = 0
-    sigma: float = 0.0
+    acceleration: float = 0.0
 
-
-@dataclass(frozen=True)
-class Look:
-    """What of the conditions the camera sees."""
-
-    light: Light = Light()
-    texture: Texture = Texture()
-    noise: Noise = Noise()
+    def at(self, step: int) -> float:
+        """Acceleration to the left during a control step [m/s^2]."""
+        turn, within = divmod(step, _PUSH_EVERY)
+        drawn = chance.bits(self.seed, turn)
+        begin = (drawn >> 1) % (_PUSH_EVERY - _PUSH_STEPS)
+        if not begin <= within < begin + _PUSH_STEPS:
+            return 0.0
+        return self.acceleration if drawn & 1 else -self.acceleration
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,12 @@ class Conditions:
         start_fraction: where on the lap the car starts, in [0, 1).
         start_offset: of the car from the centreline, positive to the left [m].
         start_heading: of the car from the centreline's heading, positive to the left [rad].
-        light: on everything.
-        texture: of the ground.
-        noise: of the camera.
+        look: what the camera sees of them.
+        mount: how the camera sits.
+        loss: of frames.
         grip: friction coefficient between tyre and road.
+        pushes: from the side.
+        steering_play: backlash of the steering, end to end, at the wheels [rad].
     """
 
     name: str = "none"
@@ -95,15 +98,12 @@ class Conditions:
     start_fraction: float = 0.0
     start_offset: float = 0.0
     start_heading: float = 0.0
-    light: Light = Light()
-    texture: Texture = Texture()
-    noise: Noise = Noise()
+    look: Look = field(default_factory=Look)
+    mount: Mount = field(default_factory=Mount)
+    loss: Loss = field(default_factory=Loss)
     grip: float = 1.0
-
-    @property
-    def look(self) -> Look:
-        """The part that the camera sees."""
-        return Look(self.light, self.texture, self.noise)
+    pushes: Pushes = field(default_factory=Pushes)
+    steering_play: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, words and dicts, for JSON."""
@@ -116,18 +116,40 @@ class Conditions:
         Raises:
             InputError: a key is missing or unknown, or a value is no finite number.
         """
-        _check(data, asdict(cls()), "conditions")
-        parts = {
-            "light": Light(**data["light"]),
-            "texture": Texture(**data["texture"]),
-            "noise": Noise(**data["noise"]),
-        }
-        return cls(**{**data, **parts})
+        found: Conditions = _filled(cls(), data, "conditions")
+        return found
 
 
+class Severity(NamedTuple):
+    """One factor, alone, in `SEVERITIES` steps.
+
+    Attributes:
+        factor: its name; the sets are called `factor_1` to `factor_5`.
+        measure: what its steps mean, with units.
+        steps: the quantities it sets, in each step.
+    """
+
+    factor: str
+    measure: str
+    steps: tuple[dict[str, float], ...]
+
+
+@cache
+def severities() -> tuple[Severity, ...]:
+    """The factors that have sets of their own, in the file's order."""
+    found = []
+    for factor, table in _read()["severities"].items():
+        values = {key: value for key, value in table.items() if key != "measure"}
+        steps = tuple({key: float(value[i]) for key, value in values.items()} for i in range(SEVERITIES))
+        found.append(Severity(factor, table["measure"], steps))
+    return tuple(found)
+
+
+@cache
 def names() -> tuple[str, ...]:
-    """The sets that can be drawn from, in the file's order."""
-    return tuple(key for key, value in _read().items() if isinstance(value, dict))
+    """The sets that can be drawn from: those of many factors in the file's order, then each factor's severities."""
+    plain = [key for key, value in _read().items() if isinstance(value, dict) and key != "severities"]
+    return (*plain, *(f"{each.factor}_{i + 1}" for each in severities() for i in range(SEVERITIES)))
 
 
 def version() -> int:
@@ -147,44 +169,106 @@ def draw(name: str, seed: int, circuit_name: str, direction: str) -> Conditions:
     Raises:
         InputError: there is no such set, or the seed is negative.
     """
-    sets = _read()
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1) or [", ".join(names())]
-        raise InputError(f"there are no conditions {name!r}: did you mean {near[0]}?")
+        near = difflib.get_close_matches(name, names(), n=1) or ["nominal", "varied"]
+        raise InputError(f"there are no conditions {name!r}: did you mean {' or '.join(near)}?")
     if seed < 0:
         raise InputError(f"conditions {name}: seed {seed} is negative: give 0 or more")
-    ranges: dict[str, list[float]] = sets[name]
-    stream = hashlib.sha256(repr((sets["version"], name, circuit_name, direction)).encode()).digest()
-    words = [int.from_bytes(stream[i : i + 4], "little") for i in range(0, 16, 4)]
-    random = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *words])))
-    drawn = {key: float(random.uniform(low, high)) for key, (low, high) in sorted(ranges.items())}
+    streams = _Streams(seed, circuit_name, direction)
+    value = {key: streams.between(key, low, high) for key, (low, high) in _ranges(name).items()}
+    for key in _magnitudes(name):
+        value[key] *= streams.sign(key)
+    radians = {key: math.radians(value[key]) for key in value}
     return Conditions(
         name=name,
         seed=seed,
-        start_fraction=drawn["start_fraction"],
-        start_offset=drawn["start_offset"],
-        start_heading=math.radians(drawn["start_heading"]),
-        light=Light(drawn["light_gain"], drawn["light_tint"]),
-        texture=Texture(int(random.integers(2**31)), drawn["texture_contrast"]),
-        noise=Noise(int(random.integers(2**31)), drawn["noise_sigma"]),
-        grip=drawn["grip"],
+        start_fraction=value["start_fraction"],
+        start_offset=value["start_offset"],
+        start_heading=radians["start_heading"],
+        look=Look(
+            light=Light(value["light_gain"], value["light_tint"]),
+            sun=Sun(radians["sun_elevation"], radians["sun_azimuth"], value["sun_glare"]),
+            texture=Texture(streams.seed("texture"), value["texture_contrast"]),
+            shadow=Shadow(streams.seed("shadow"), value["shadow_depth"]),
+            fog=Fog(value["fog_extinction"] / 1000.0),
+            rain=Rain(streams.seed("rain"), value["rain_cover"]),
+            night=Night(value["night_darkness"], value["night_reach"]),
+            exposure=value["exposure"] / 1000.0,
+            noise=Noise(streams.seed("noise"), value["noise_sigma"]),
+        ),
+        mount=Mount(radians["mount_tilt"], radians["mount_turn"], value["mount_shift"]),
+        loss=Loss(streams.seed("loss"), value["frame_loss"]),
+        grip=value["grip"],
+        pushes=Pushes(streams.seed("pushes"), value["push"]),
+        steering_play=radians["steering_play"],
     )
 
 
+class _Streams:
+    """The random numbers of one episode, by what they are for."""
+
+    def __init__(self, seed: int, circuit_name: str, direction: str) -> None:
+        self._episode = (version(), seed, circuit_name, direction)
+
+    def between(self, key: str, low: float, high: float) -> float:
+        """An even draw from [low, high]."""
+        return low + (high - low) * self._of(key).random()
+
+    def sign(self, key: str) -> float:
+        """-1 or +1, evenly drawn, for a quantity whose magnitude is given."""
+        return 1.0 if self._of(key).random() < 0.5 else -1.0
+
+    def seed(self, key: str) -> int:
+        """A seed for what is drawn while driving."""
+        return int(self._of(key).integers(2**31))
+
+    def _of(self, key: str) -> np.random.Generator:
+        words = hashlib.sha256(repr((*self._episode, key)).encode()).digest()
+        return np.random.Generator(np.random.Philox(key=int.from_bytes(words[:16], "little")))
+
+
+@cache
+def _ranges(name: str) -> dict[str, tuple[float, float]]:
+    """What each quantity of a set is drawn from: that of `nominal` where the set says nothing of it."""
+    sets = _read()
+    ranges = {key: (float(low), float(high)) for key, (low, high) in sets["nominal"].items()}
+    if name in sets:
+        return ranges | {key: (float(low), float(high)) for key, (low, high) in sets[name].items()}
+    return ranges | {key: (value, value) for key, value in _step(name).items()}
+
+
+@cache
+def _magnitudes(name: str) -> tuple[str, ...]:
+    """The quantities of which a set gives the magnitude, and chance the sign."""
+    return () if name in _read() else tuple(key for key in _step(name) if key in _SIGNED)
+
+
+def _step(name: str) -> dict[str, float]:
+    """What a set of one factor sets; the factor and its step, from 1, stand in its name."""
+    factor, _, number = name.rpartition("_")
+    return next(each.steps[int(number) - 1] for each in severities() if each.factor == factor)
+
+
+@cache
 def _read() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
 
-def _check(data: Any, like: Mapping[str, Any], where: str) -> None:
-    """Refuse data that has not the keys and kinds of values of `like`."""
-    if not isinstance(data, dict) or set(data) != set(like):
-        raise InputError(f"{where}: expected exactly {', '.join(sorted(like))}: write what to_dict gives")
-    for key, model in like.items():
-        value = data[key]
-        if isinstance(model, dict):
-            _check(value, model, f"{where}.{key}")
-        elif isinstance(model, str):
-            if not isinstance(value, str):
-                raise InputError(f"{where}.{key} is {value!r}: give a word")
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(f"{where}.{key} is {value!r}: give a finite number")
+def _filled(default: Any, data: Any, where: str) -> Any:
+    """Something like the dataclass `default`, with the values of `data`; other keys or kinds of values are refused."""
+    keys = [each.name for each in fields(default)]
+    if not isinstance(data, dict) or set(data) != set(keys):
+        raise InputError(f"{where}: expected exactly {', '.join(sorted(keys))}: write what to_dict gives")
+    return type(default)(**{key: _value(getattr(default, key), data[key], f"{where}.{key}") for key in keys})
+
+
+def _value(default: Any, value: Any, where: str) -> Any:
+    """`value`, if it is of the kind of `default`."""
+    if is_dataclass(default):
+        return _filled(default, value, where)
+    if isinstance(default, str):
+        if not isinstance(value, str):
+            raise InputError(f"{where} is {value!r}: give a word")
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{where} is {value!r}: give a finite number")
+    return value

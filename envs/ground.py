@@ -1,4 +1,4 @@
-"""The painting under one episode's light and texture, cut into windows that a camera can sample."""
+"""The painting under one episode's light, texture and shadow, laid out so that a camera can sample it."""
 
 from __future__ import annotations
 
@@ -8,83 +8,133 @@ import cv2
 import numpy as np
 
 from envs.kept import Kept
-from envs.painting import CHANNELS, TILE
+from envs.painting import CHANNELS, TEXEL, TILE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
-    from envs.conditions import Light, Look, Texture
+    from envs.look import Light, Look, Shadow, Texture
+    from envs.markings import Colour
     from envs.painting import Image, Painting
 
-SPAN = 3
+SPAN = 4
 """Tiles along the side of a window."""
 
+_HELD = SPAN + 1  # tiles along the side that a sheet holds: one more, so that going to and fro loads nothing anew
 _NEUTRAL = 128.0  # texture value that leaves the painting as it is; 255 nearly doubles it
-_PERIOD = 2 * TILE  # texels of level 0 after which the texture repeats: 25.6 m
-_TILES_KEPT = 64
-_WINDOWS_KEPT = 16  # four per level: where four cells of the grid meet, none is made twice
+_PERIOD = 512  # texels of level 0 after which the texture repeats: 25.6 m
+_PATCH_TEXEL = 0.2  # of the pattern of shadows [m]
+_PATCH_PERIOD = 512  # of its texels after which it repeats: 102.4 m
+_PATCH_SHARE = 1.0 / 3.0  # of the ground in shadow
+_BARE_KEPT = 256  # tiles without road, 64 kB each
 
 
 class Ground:
-    """What the camera samples: the painting times light and texture.
+    """What the camera samples: the painting times light, texture and shadow.
 
     What a window shows depends on its place alone, never on what was looked at before.
 
     Args:
         painting: of the circuit.
-        look: light and texture of the episode.
+        look: light, texture and shadow of the episode.
         levels: of the pyramid that will be asked for.
     """
 
     def __init__(self, painting: Painting, look: Look, levels: int) -> None:
         self._painting = painting
         self._textures = textures(look, levels)
-        self._tiles: Kept[tuple[int, int, int, bool], Image] = Kept(_TILES_KEPT)
+        self._patches = patches(look.shadow) if look.shadow.depth > 0.0 else None
         self._plain = painting.plain(TILE)
-        self._windows: Kept[tuple[int, int, int], Image] = Kept(_WINDOWS_KEPT)
+        self._bare: Kept[tuple[int, int, int], Image] = Kept(_BARE_KEPT)
+        self._sheets = [_Sheet() for _ in range(levels)]
 
     def window(self, level: int, column: int, row: int) -> Image:
         """A (SPAN * TILE, SPAN * TILE, CHANNELS) uint8 image whose first texel is that of tile (level, column, row).
 
-        It is valid until `_WINDOWS_KEPT` others have been asked for; then its memory serves again, as fresh memory
-        would cost more than what is written into it.
+        It is valid until the next window of that level is asked for.
         """
-        place = (level, column, row)
-        window = self._windows.get(place)
-        if window is None:
-            window = self._windows.make_room()
-            if window is None:
-                window = np.empty((SPAN * TILE, SPAN * TILE, CHANNELS), np.uint8)
-            for r in range(SPAN):
-                for c in range(SPAN):
-                    part = window[r * TILE : (r + 1) * TILE, c * TILE : (c + 1) * TILE]
-                    part[:] = self._tile(level, column + c, row + r)
-            self._windows.put(place, window)
-        return window
+        sheet = self._sheets[level]
+        if sheet.at != (column, row):
+            sheet.move(column, row, lambda c, r: self._tile(level, c, r))
+        return sheet.window
 
     def _tile(self, level: int, column: int, row: int) -> Image:
-        """A tile of the painting under light and texture."""
-        bare = not self._painting.has(level, column, row)
-        # Ground without road looks alike wherever the texture does.
-        place = (level, column % 2, row % 2, bare) if bare else (level, column, row, bare)
-        tile = self._tiles.get(place)
+        """A tile of the painting as it is lit."""
+        painted = self._painting.tile(level, column, row)
+        if painted is not None:
+            return self._lit(painted, level, column, row)
+        # Ground without road looks alike wherever texture and shadow do.
+        period = self._period(level)
+        place = (level, column % period, row % period)
+        tile = self._bare.get(place)
         if tile is None:
-            painted = self._painting.tile(level, column, row)
-            if painted is None:
-                painted = self._plain
-            tile = np.asarray(cv2.multiply(painted, self._texture(level, column, row), scale=1.0 / _NEUTRAL), np.uint8)
-            self._tiles.put(place, tile)
+            tile = self._lit(self._plain, level, column, row)
+            self._bare.put(place, tile)
         return tile
 
-    def _texture(self, level: int, column: int, row: int) -> Image:
-        """The part of the texture that lies on a tile."""
+    def _lit(self, painted: Image, level: int, column: int, row: int) -> Image:
         texture = self._textures[level]
         periods = texture.shape[0] // TILE
         c, r = column % periods * TILE, row % periods * TILE
-        return np.asarray(texture[r : r + TILE, c : c + TILE])
+        factor = texture[r : r + TILE, c : c + TILE]
+        if self._patches is not None:
+            factor = cv2.multiply(factor, self._shadow(self._patches, level, column, row), scale=1.0 / 255.0)
+        return np.asarray(cv2.multiply(painted, factor, scale=1.0 / _NEUTRAL), np.uint8)
+
+    def _shadow(self, pattern: Image, level: int, column: int, row: int) -> Image:
+        """What is left of the light on a tile, in 255ths."""
+        scale = TEXEL * (1 << level) / _PATCH_TEXEL
+        period = self._period(level)
+        x = (column % period * TILE + 0.5) * scale - 0.5
+        y = (row % period * TILE + 0.5) * scale - 0.5
+        place = np.array(((scale, 0.0, x), (0.0, scale, y)))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        left = cv2.warpAffine(pattern, place, (TILE, TILE), flags=flags, borderMode=cv2.BORDER_WRAP)
+        return np.asarray(cv2.merge([left] * CHANNELS), np.uint8)
+
+    def _period(self, level: int) -> int:
+        """Tiles of a level after which texture and shadow both repeat."""
+        if self._patches is None:
+            return self._textures[level].shape[0] // TILE
+        return max(1, round(_PATCH_PERIOD * _PATCH_TEXEL / (TILE * TEXEL * (1 << level))))
 
 
-def lit(colour: tuple[int, int, int], light: Light) -> npt.NDArray[np.float64]:
+class _Sheet:
+    """The tiles around one place, each laid down as often as it takes for every window to be one piece of memory.
+
+    Attributes:
+        at: tile of the window's first texel.
+        window: the tiles from there on.
+    """
+
+    def __init__(self) -> None:
+        side = (_HELD + SPAN - 1) * TILE
+        self._texels = np.empty((side, side, CHANNELS), np.uint8)
+        self._held: dict[tuple[int, int], tuple[int, int]] = {}
+        self.at: tuple[int, int] | None = None
+        self.window: Image = self._texels
+
+    def move(self, column: int, row: int, tile: Callable[[int, int], Image]) -> None:
+        """Make the window begin at another tile."""
+        for r in range(row, row + SPAN):
+            for c in range(column, column + SPAN):
+                slot = (c % _HELD, r % _HELD)
+                if self._held.get(slot) != (c, r):
+                    self._lay(slot, tile(c, r))
+                    self._held[slot] = (c, r)
+        x, y = column % _HELD * TILE, row % _HELD * TILE
+        self.window = self._texels[y : y + SPAN * TILE, x : x + SPAN * TILE]
+        self.at = (column, row)
+
+    def _lay(self, slot: tuple[int, int], tile: Image) -> None:
+        for y in range(slot[1] * TILE, self._texels.shape[0], _HELD * TILE):
+            for x in range(slot[0] * TILE, self._texels.shape[1], _HELD * TILE):
+                self._texels[y : y + TILE, x : x + TILE] = tile
+
+
+def lit(colour: Colour, light: Light) -> npt.NDArray[np.float64]:
     """A painted RGB colour under a light, (3,) in [0, 255]."""
     shade = light.gain * np.array([1.0 + light.tint, 1.0, 1.0 - light.tint])
     return np.asarray(np.clip(np.array(colour) * shade, 0.0, 255.0), np.float64)
@@ -93,7 +143,7 @@ def lit(colour: tuple[int, int, int], light: Light) -> npt.NDArray[np.float64]:
 def textures(look: Look, levels: int) -> list[Image]:
     """Per level, what the painting is multiplied by, in 128ths: the light times an uneven ground.
 
-    Level 0 is (2 * TILE, 2 * TILE, CHANNELS) and repeats; each further one is its mean over squares, laid side by side
+    Level 0 is (_PERIOD, _PERIOD, CHANNELS) and repeats; each further one is its mean over squares, laid side by side
     until it fills a tile.
     """
     light = look.light
@@ -112,13 +162,33 @@ def textures(look: Look, levels: int) -> list[Image]:
 def unevenness(texture: Texture) -> npt.NDArray[np.float32]:
     """A square of noise that continues at its borders, mean 0, standard deviation 1, coarse and fine grain together.
 
-    White noise is weighted by 1 / frequency, as the brightness of natural ground roughly is.
+    White noise is weighted by 1 / frequency, as the brightness of natural ground roughly is. Waves longer than 3 m are
+    held down: a driver must not find its way by shades of the ground.
     """
-    white = np.random.Generator(np.random.Philox(texture.seed)).standard_normal((_PERIOD, _PERIOD))
-    across = np.fft.rfftfreq(_PERIOD) * _PERIOD
-    down = np.fft.fftfreq(_PERIOD) * _PERIOD
+    return _noise(texture.seed, _PERIOD, _PERIOD // 64, 1.0)
+
+
+def patches(shadow: Shadow) -> Image:
+    """What is left of the light, in 255ths: a square of patches with soft borders that continues at its own."""
+    noise = _noise(shadow.seed, _PATCH_PERIOD, 4, 1.8)
+    threshold = np.quantile(noise, 1.0 - _PATCH_SHARE)
+    covered = np.clip((noise - threshold) / 0.15 + 0.5, 0.0, 1.0)
+    return np.asarray(np.rint(255.0 * (1.0 - shadow.depth * covered)), np.uint8)
+
+
+def _noise(seed: int, side: int, longest: int, steepness: float) -> npt.NDArray[np.float32]:
+    """(side, side) noise that continues at its borders, mean 0, standard deviation 1.
+
+    Args:
+        seed: which noise.
+        side: of the square.
+        longest: waves that fit into the side fewer times than this are as strong as those that do.
+        steepness: the amplitude falls with frequency to this power.
+    """
+    white = np.random.Generator(np.random.Philox(seed)).standard_normal((side, side))
+    across = np.fft.rfftfreq(side) * side
+    down = np.fft.fftfreq(side) * side
     frequency = np.hypot(down[:, None], across[None, :])
     frequency[0, 0] = np.inf
-    # Waves longer than 3 m are held down: a driver must not find its way by shades of the ground.
-    noise = np.fft.irfft2(np.fft.rfft2(white) / np.maximum(frequency, 8.0), s=white.shape)
+    noise = np.fft.irfft2(np.fft.rfft2(white) / np.maximum(frequency, longest) ** steepness, s=white.shape)
     return np.asarray(noise / noise.std(), np.float32)

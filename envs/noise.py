@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from envs import chance
 from envs.view import FRAME_SHAPE
 
 if TYPE_CHECKING:
-    from envs.conditions import Noise
+    from envs.look import Noise
     from envs.painting import Image
 
 _BANK_FRAMES = 4  # random numbers kept, in frames
-_GOLDEN = 0x9E3779B97F4A7C15
 
 
 class NoiseBank:
@@ -40,16 +40,7 @@ class NoiseBank:
         """Add the noise of a step to a frame, in place."""
         if self._more is None:
             return
-        start = _mixed(self._seed * _GOLDEN + step) % self._choices
+        start = chance.bits(self._seed, step) % self._choices
         part = slice(start, start + frame.size)
         cv2.add(frame, self._more[part].reshape(FRAME_SHAPE), dst=frame)
         cv2.subtract(frame, self._less[part].reshape(FRAME_SHAPE), dst=frame)
-
-
-def _mixed(number: int) -> int:
-    """64 bits that look random for any sequence of numbers; source: Steele et al., SplitMix, 2014."""
-    mask = (1 << 64) - 1
-    z = (number + 1) * _GOLDEN & mask
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
-    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
-    return z ^ z >> 31

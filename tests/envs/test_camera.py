@@ -11,7 +11,8 @@ import pytest
 
 from envs import circuit
 from envs.camera import FRAME_SHAPE, CameraGeometry, GroundCamera
-from envs.conditions import Light, Look, Noise, Texture, draw
+from envs.conditions import draw
+from envs.look import Light, Look, Noise, Texture
 from envs.painting import Painting
 
 Floats = npt.NDArray[np.float64]
@@ -42,6 +43,8 @@ class Pose(NamedTuple):
     roll: float = 0.0
     pitch: float = 0.0
     yaw: float = 0.0
+    speed: float = 9.0
+    yaw_rate: float = 0.2
 
 
 def pinhole(points: Floats, pose: Pose, geometry: CameraGeometry) -> Floats:
