@@ -1,7 +1,8 @@
-"""A circuit: a closed centreline with a width and markings, named, read from one TOML file.
+"""A circuit: a closed centreline with a width and markings, named, read from one file.
 
-A file gives its centreline either as `points` (control points of a closed smooth curve) or as `segments` (straights and
-arcs in a row); see `docs/add-a-circuit.md`, and `envs/circuits/` for examples.
+A TOML file gives its centreline either as `points` (control points of a closed smooth curve) or as `segments`
+(straights and arcs in a row), a centreline CSV as surveyed points; see `docs/add-a-circuit.md`, and `envs/circuits/`
+for examples.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from envs import circuit_file
+from envs import centreline_csv, circuit_file, track_generator, variants
 from envs.curve import wrapped
 from envs.errors import InputError
 
@@ -30,7 +31,10 @@ Direction = Literal["forward", "reverse"]
 Format = Literal["toml", "csv"]
 
 FOLDER = Path(__file__).parent / "circuits"
-"""Where the circuits that have names lie, one TOML file each."""
+"""Where the circuits that have names lie, one file each."""
+
+SUFFIXES: dict[str, Format] = {".toml": "toml", ".csv": "csv"}
+"""Of circuits' files."""
 
 
 class Source(NamedTuple):
@@ -40,7 +44,7 @@ class Source(NamedTuple):
         name: of the circuit, without its variant.
         text: of its file.
         format: of that text, "toml" or "csv".
-        variant: applied to it, or empty.
+        variant: applied to it, several joined by `+`, or empty.
     """
 
     name: str
@@ -54,7 +58,7 @@ class Circuit:
     """A closed road.
 
     Attributes:
-        name: of the circuit; both directions share it.
+        name: of the circuit and its variant; both directions share it.
         points: (n, 2) the centreline at equal steps of arc, the first point not repeated, read-only [m].
         s: (n,) distance along the centreline of each point [m].
         heading: (n,) direction of travel in (-pi, pi] [rad].
@@ -67,6 +71,7 @@ class Circuit:
         tags: words to choose circuits by: "benchmark" or "training".
         description: one sentence.
         direction: "forward" as in the file, or "reverse".
+        note: where the lane had to be narrowed against what its source asks for, or empty.
         road: sha256 of everything above that decides the driving, apart from the direction.
         source: what it was read from; `read(source)` gives the forward circuit again.
     """
@@ -84,6 +89,7 @@ class Circuit:
     tags: tuple[str, ...]
     description: str
     direction: Direction
+    note: str
     road: str = field(repr=False)
     source: Source = field(repr=False)
 
@@ -145,35 +151,51 @@ class Circuit:
         return 1.0 / max(float(np.max(np.abs(self.curvature))), 1e-9)
 
 
+_READERS = {"toml": circuit_file.read, "csv": centreline_csv.read}
+
+
 def names(tag: str | None = None) -> tuple[str, ...]:
     """The named circuits in alphabetical order, numbers by value; with `tag`, those that carry it."""
-    found = sorted((path.stem for path in FOLDER.glob("*.toml")), key=_natural)
-    if tag is None:
-        return tuple(found)
-    return tuple(
-        name for name in found if tag in tomllib.loads(_file(name).read_text(encoding="utf-8")).get("tags", ())
-    )
+    files = sorted((path for path in FOLDER.iterdir() if is_file(path.name)), key=lambda path: _natural(path.stem))
+    return tuple(path.stem for path in files if tag is None or tag in _tags(path))
+
+
+def is_file(text: str) -> bool:
+    """Whether a circuit's name is the path of a file; what follows a `+` must be taken off before."""
+    return "/" in text or Path(text).suffix.lower() in SUFFIXES
 
 
 def load(name_or_path: str | Path) -> Circuit:
-    """Read a circuit by its name, or from a path that ends in .toml.
+    """Read a circuit.
+
+    Args:
+        name_or_path: the name of one in `FOLDER`, `generated:SEED` or `generated:SEED:LENGTH` (see
+            `envs.track_generator`), or the path of a .toml or .csv file; each may be followed by `+VARIANT`.
 
     Raises:
-        InputError: there is no such circuit or file, or its content is no road; the text names the place.
+        InputError: there is no such circuit, file or variant, or its content is no road; the text names the place.
     """
-    text = str(name_or_path)
-    path = Path(text) if text.endswith(".toml") else _file(text)
-    if not text.endswith(".toml") and text not in names():
-        near = difflib.get_close_matches(text, names(), n=3, cutoff=0.4) or names()
-        raise InputError(
-            f"there is no circuit {text!r}: name one of {', '.join(near)}, or give a path that ends in .toml"
-        )
+    text, variant = variants.parted(str(name_or_path))
+    variants.check(variant)
+    if text.startswith(track_generator.PREFIX):
+        return read(Source(text, track_generator.named(text), "csv", variant))
+    path = Path(text)
+    if not is_file(text):
+        if text not in names():
+            near = difflib.get_close_matches(text, names(), n=3, cutoff=0.4) or names()
+            raise InputError(
+                f"there is no circuit {text!r}: name one of {', '.join(near)}, or give the path of a .toml or .csv file"
+            )
+        path = next(path for path in FOLDER.iterdir() if path.stem == text)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"circuit file {text} is of no known kind: give a .toml or a .csv file")
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"circuit file {text} cannot be read: {why}; check the path") from error
-    return read(Source(path.stem, content), str(path) if text.endswith(".toml") else f"circuits/{path.name}")
+    origin = text if is_file(text) else f"circuits/{path.name}"
+    return read(Source(path.stem, content, SUFFIXES[path.suffix.lower()], variant), origin)
 
 
 def parse(text: str, name: str) -> Circuit:
@@ -195,30 +217,34 @@ def read(source: Source, origin: str | None = None) -> Circuit:
     Raises:
         InputError: the text is of another format, or what it says is no road; the error names the place.
     """
-    content = circuit_file.read(source.text, f"circuit {origin or source.name}")
-    curve = content.curve
+    where = f"circuit {origin or source.name}"
+    content = _READERS[source.format](source.text, where)
+    content = variants.applied(content, source.variant, where)
+    curve = content.lane.curve
     n = len(curve.points)
     return Circuit(
-        name=source.name,
+        name=variants.JOINT.join(filter(None, (source.name, source.variant))),
         points=_frozen(curve.points),
         s=_frozen(np.arange(n, dtype=np.float64) * (curve.length / n)),
         heading=_frozen(curve.heading),
         curvature=_frozen(curve.curvature),
         length=curve.length,
         step=curve.length / n,
-        left=_frozen(content.left),
-        right=_frozen(content.right),
+        left=_frozen(content.lane.left),
+        right=_frozen(content.lane.right),
         markings=content.markings,
         tags=content.tags,
         description=content.description,
         direction="forward",
         road=_road(content),
+        note=content.note,
         source=source,
     )
 
 
-def _file(name: str) -> Path:
-    return FOLDER / f"{name}.toml"
+def _tags(path: Path) -> tuple[str, ...]:
+    """The tags of a circuit's file, which is not surveyed for it."""
+    return tuple(tomllib.loads(path.read_text(encoding="utf-8")).get("tags", ())) if path.suffix == ".toml" else ()
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from envs import survey
+from envs import fields, survey
 from envs.curve import Arc, Straight, from_segments, through_points
 from envs.errors import InputError
-from envs.markings import Colour, Line, Markings
+from envs.lane import NARROWEST, Lane
+from envs.markings import Markings
 
 if TYPE_CHECKING:
     from envs.curve import Array, Curve
 
 FEWEST_POINTS = 4
-NARROWEST = 2.5
-"""A road may be [m]: the car is 1.6 m wide, and conditions may start it 0.8 m off the centreline."""
+
+OPEN_FACTOR = 4.0
+"""A last-to-first distance so many times the longest other one is a forgotten piece."""
+
+FARTHEST = 1e6
+"""A point may lie from the origin [m]."""
+
 _GAP_ALLOWED = 0.05  # between the ends of a row of segments [m]
 _TURN_ALLOWED = math.radians(0.5)  # between their directions [rad]
-_OPEN_FACTOR = 4.0  # a last-to-first distance so many times the longest other one is a forgotten piece
-_LARGEST = 1e9  # a whole number may be
-_FARTHEST = 1e6  # a point may lie from the origin [m]
 _LONGEST = 100_000.0  # a road may be [m]; longer ones come from files in millimetres
 
 
@@ -32,22 +34,20 @@ class Content(NamedTuple):
     """What a circuit's file says.
 
     Attributes:
-        curve: the centreline.
-        left: (n,) from the centreline to the left lane edge [m].
-        right: (n,) from the centreline to the right lane edge [m].
+        lane: the centreline and the lane edges.
         written: the centreline and its widths as the file gives them, fit for JSON.
         markings: what is painted.
         tags: words to choose circuits by.
         description: one sentence.
+        note: what was done to make it a road, or empty.
     """
 
-    curve: Curve
-    left: Array
-    right: Array
+    lane: Lane
     written: dict[str, Any]
     markings: Markings
     tags: tuple[str, ...]
     description: str
+    note: str = ""
 
 
 def read(text: str, where: str) -> Content:
@@ -64,25 +64,25 @@ def read(text: str, where: str) -> Content:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{where}: this is not TOML: {error}; correct the file there") from error
-    _known(data, ("description", "tags", "width", "closed", "points", "segments", "markings"), where)
-    width = _number(data, "width", where)
+    fields.known(data, ("description", "tags", "width", "closed", "points", "segments", "markings"), where)
+    width = fields.number(data, "width", where)
     if width < NARROWEST:
         raise InputError(f"{where}: width is {width:g} m, less than the car needs: give {NARROWEST:g} m or more")
-    markings = _markings(data.get("markings", {}), where)
-    for line in (markings.centre, markings.edges):
-        if line is not None and line.width > width / 2.0:
-            raise InputError(
-                f"{where}: a {line.width:g} m wide line does not fit a {width:g} m wide road: make one fit"
-            )
+    markings = Markings().changed(data.get("markings", {}), where)
+    if markings.widest_line > width / 2.0:
+        raise InputError(
+            f"{where}: a {markings.widest_line:g} m wide line does not fit a {width:g} m wide road: make one fit"
+        )
     if data.get("closed", True) is not True:
         raise InputError(
             f"{where}: closed = false, but only a closed circuit can be lapped: close it and say closed = true"
         )
     curve = _curve(data, where)
-    left = right = np.full(len(curve.points), width / 2.0)
-    fault = survey.fault(curve, width)
+    half = np.full(len(curve.points), width / 2.0)
+    lane = Lane(curve, half, half)
+    fault = survey.fault(lane)
     if fault:
-        raise InputError(f"{where}: {fault}")
+        raise InputError(f"{where}: {fault.text}")
     tags = data.get("tags", [])
     description = data.get("description", "")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -90,7 +90,7 @@ def read(text: str, where: str) -> Content:
     if not isinstance(description, str):
         raise InputError(f"{where}: description must be text: put it in quotes")
     written: dict[str, Any] = {key: data.get(key) for key in ("points", "segments", "width")}
-    return Content(curve, left, right, written, markings, tuple(tags), description)
+    return Content(lane, written, markings, tuple(tags), description)
 
 
 def _curve(data: dict[str, Any], where: str) -> Curve:
@@ -122,12 +122,12 @@ def _knots(rows: Any, *, stated: bool, where: str) -> Array:
     if not isinstance(rows, list):
         raise InputError(f"{where}: points must be a list of [x, y] pairs in metres: write points = [[0.0, 0.0], ...]")
     for i, row in enumerate(rows):
-        if not (isinstance(row, list) and len(row) == 2 and all(_is_number(value) for value in row)):
+        if not (isinstance(row, list) and len(row) == 2 and all(fields.is_number(value) for value in row)):
             raise InputError(f"{where}: point {i + 1} is {row!r}: write it as [x, y] in metres")
         if not all(math.isfinite(value) for value in row):
             raise InputError(f"{where}: point {i + 1} (x={row[0]}, y={row[1]}) is not finite: give it two real numbers")
-        if max(map(abs, row)) > _FARTHEST:
-            raise InputError(f"{where}: point {i + 1} {row} lies more than {_FARTHEST:g} m away: give it in metres")
+        if max(map(abs, row)) > FARTHEST:
+            raise InputError(f"{where}: point {i + 1} {row} lies more than {FARTHEST:g} m away: give it in metres")
     knots = np.array(rows, dtype=np.float64).reshape(-1, 2)
     if len(knots) > 1 and np.array_equal(knots[0], knots[-1]):
         knots, stated = knots[:-1], True
@@ -137,8 +137,8 @@ def _knots(rows: Any, *, stated: bool, where: str) -> Array:
     if float(gaps.min()) < 1e-3:
         i = int(np.argmin(gaps))
         raise InputError(f"{where}: point {i + 1} {_at(knots[i])} stands twice in a row: remove one of the two")
-    _not_too_long(float(gaps.sum()), where)
-    if not stated and gaps[-1] > _OPEN_FACTOR * gaps[:-1].max():
+    not_too_long(float(gaps.sum()), where)
+    if not stated and gaps[-1] > OPEN_FACTOR * gaps[:-1].max():
         raise InputError(
             f"{where}: the circuit is open: point {len(knots)} {_at(knots[-1])} is {gaps[-1]:.1f} m from the first"
             f" {_at(knots[0])}: add the points between, or say closed = true if that is a straight"
@@ -155,85 +155,32 @@ def _segments(rows: Any, where: str) -> list[Straight | Arc]:
     segments: list[Straight | Arc] = []
     for i, row in enumerate(rows):
         here = f"{where}: segment {i + 1}"
-        _known(row, ("straight", "radius", "angle"), here)
+        fields.known(row, ("straight", "radius", "angle"), here)
         if set(row) == {"straight"}:
-            segments.append(Straight(_number(row, "straight", here)))
+            segments.append(Straight(fields.number(row, "straight", here)))
         elif set(row) == {"radius", "angle"}:
             angle = row["angle"]
-            if not _is_number(angle) or not math.isfinite(angle) or angle == 0:
+            if not fields.is_number(angle) or not math.isfinite(angle) or angle == 0:
                 raise InputError(f"{here}: angle is {angle!r}: give degrees, positive to the left")
-            segments.append(Arc(_number(row, "radius", here), math.radians(angle)))
+            segments.append(Arc(fields.number(row, "radius", here), math.radians(angle)))
         else:
             raise InputError(f"{here} is neither straight nor arc: give it straight, or radius and angle")
-    _not_too_long(
+    not_too_long(
         sum(seg.length if isinstance(seg, Straight) else seg.radius * abs(seg.angle) for seg in segments), where
     )
     return segments
 
 
-def _not_too_long(length: float, where: str) -> None:
-    """Refuse a road that no lap would ever end on."""
+def not_too_long(length: float, where: str) -> None:
+    """Refuse a road of `length` [m] that no lap would ever end on.
+
+    Raises:
+        InputError: it is too long.
+    """
     if length > _LONGEST:
         raise InputError(
             f"{where}: it is {length / 1000.0:.0f} km long, more than {_LONGEST / 1000.0:.0f}: give metres"
         )
-
-
-def _markings(data: Any, where: str) -> Markings:
-    """What the file says is painted; what it leaves out is as in `Markings`."""
-    here = f"{where}: markings"
-    if not isinstance(data, dict):
-        raise InputError(f"{here} must be a table: write [markings]")
-    _known(data, ("centre", "edges", "asphalt", "ground", "shoulder"), here)
-    given: dict[str, Any] = {}
-    for key in ("centre", "edges"):
-        if key in data:
-            line = data[key]
-            if line is False:
-                given[key] = None
-                continue
-            if not isinstance(line, dict):
-                raise InputError(f"{here}.{key} must be a table with colour and width, or false for none: write it so")
-            _known(line, ("colour", "width"), f"{here}.{key}")
-            given[key] = Line(_colour(line, "colour", f"{here}.{key}"), _number(line, "width", f"{here}.{key}"))
-    for key in ("asphalt", "ground"):
-        if key in data:
-            given[key] = _colour(data, key, here)
-    if "shoulder" in data:
-        given["shoulder"] = _number(data, "shoulder", here)
-    return Markings(**given)
-
-
-def _known(table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
-    """Refuse a key that means nothing."""
-    for key in table:
-        if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1) or [", ".join(keys)]
-            raise InputError(f"{where}: {key!r} is not known here: did you mean {near[0]}?")
-
-
-def _number(table: dict[str, Any], key: str, where: str) -> float:
-    """A positive number of metres."""
-    if key not in table:
-        raise InputError(f"{where}: {key} is missing: give it in metres")
-    value = table[key]
-    if not _is_number(value) or not math.isfinite(value) or value <= 0:
-        raise InputError(f"{where}: {key} is {value!r}: give a positive number of metres")
-    return float(value)
-
-
-def _colour(table: dict[str, Any], key: str, where: str) -> Colour:
-    """Red, green and blue."""
-    value = table.get(key)
-    whole = isinstance(value, list) and all(isinstance(c, int) and not isinstance(c, bool) for c in value)
-    if not isinstance(value, list) or not whole or len(value) != 3 or not all(0 <= c <= 255 for c in value):
-        raise InputError(f"{where}: {key} is {value!r}: give [red, green, blue], each from 0 to 255")
-    return value[0], value[1], value[2]
-
-
-def _is_number(value: Any) -> bool:
-    """Whether `value` is a number that arithmetic can take; TOML's whole numbers have no bound."""
-    return isinstance(value, float) or (type(value) is int and abs(value) < _LARGEST)
 
 
 def _at(point: Array) -> str:

@@ -72,6 +72,11 @@ def through_points(knots: Array) -> Curve:
     Args:
         knots: (n, 2) points in order, n at least 3, neighbours distinct, the first one not repeated [m].
     """
+    return splined(knots)[0]
+
+
+def splined(knots: Array) -> tuple[Curve, Array]:
+    """As `through_points`; and the parameter (m,) at the curve's points: chords added up from the first knot [m]."""
     after = np.roll(knots, -1, axis=0)
     chord = np.hypot(*(after - knots).T)
     bend = _second_derivatives(knots, chord)
@@ -79,9 +84,9 @@ def through_points(knots: Array) -> Curve:
 
     # Arc length as a function of the parameter: Simpson's rule over short intervals between dense nodes.
     counts = np.maximum(1, np.ceil(chord / _DENSE_STEP)).astype(np.int64)
-    nodes = np.concatenate(
-        [a + h * np.arange(m) / m for a, h, m in zip(start[:-1], chord, counts, strict=True)] + [start[-1:]]
-    )
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    nodes = np.repeat(start[:-1], counts) + np.repeat(chord, counts) * within / np.repeat(counts, counts)
+    nodes = np.append(nodes, start[-1])
     middle = (nodes[:-1] + nodes[1:]) / 2.0
     rate = np.hypot(*_evaluate(knots, chord, bend, start, nodes)[1].T)
     rate_middle = np.hypot(*_evaluate(knots, chord, bend, start, middle)[1].T)
@@ -94,7 +99,27 @@ def through_points(knots: Array) -> Curve:
     points, first, second = _evaluate(knots, chord, bend, start, parameter)
     speed = np.hypot(first[:, 0], first[:, 1])
     curvature = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / speed**3
-    return Curve(points, np.arctan2(first[:, 1], first[:, 0]), curvature, length)
+    return Curve(points, np.arctan2(first[:, 1], first[:, 0]), curvature, length), parameter
+
+
+def smoothed(values: Array, length: float, sigma: float) -> Array:
+    """Values round a closed curve without their rapid changes: Gaussian smoothing, twice ("twicing").
+
+    What one smoothing S takes away is smoothed and put back, S x + S (x - S x), so that what is longer than a few
+    sigma stays: of a sine the part exp(-w) is left by S, w = (2 pi sigma / its period)^2 / 2, and 1 - (1 - exp(-w))^2
+    here. A circle of radius r shrinks by no more than sigma^4 / (4 r^3).
+
+    Args:
+        values: (n, k) at equal steps round the curve.
+        length: of the curve, in the unit of `sigma`.
+        sigma: of the Gaussian.
+
+    Source: J. W. Tukey, Exploratory Data Analysis, 1977, chapter 16.
+    """
+    frequency = np.fft.rfftfreq(len(values), d=length / len(values))
+    kept = np.exp(-0.5 * (2.0 * np.pi * sigma * frequency) ** 2)
+    kept *= 2.0 - kept
+    return np.asarray(np.fft.irfft(np.fft.rfft(values, axis=0) * kept[:, None], n=len(values), axis=0))
 
 
 def from_segments(segments: Sequence[Straight | Arc]) -> tuple[Curve, Array, float]:
@@ -182,15 +207,16 @@ def _tridiagonal(off: Array, diagonal: Array, right: Array) -> Array:
         diagonal: (n,) entries on it.
         right: (n, k) right-hand sides.
     """
-    n = len(diagonal)
-    upper = np.zeros(n)
-    out = right.copy()
-    pivot = diagonal[0]
-    out[0] = out[0] / pivot
-    for i in range(1, n):
-        upper[i] = off[i - 1] / pivot
-        pivot = diagonal[i] - off[i - 1] * upper[i]
-        out[i] = (out[i] - off[i - 1] * out[i - 1]) / pivot
-    for i in range(n - 2, -1, -1):
-        out[i] -= upper[i + 1] * out[i + 1]
-    return out
+    # Plain numbers: each depends on the one before, and arrays are slow at single numbers.
+    beside: list[float] = off.tolist()
+    pivots: list[float] = diagonal.tolist()
+    for i, entry in enumerate(beside):
+        pivots[i + 1] -= entry * entry / pivots[i]
+    columns: list[list[float]] = right.T.tolist()
+    for out in columns:
+        for i, entry in enumerate(beside):
+            out[i + 1] -= entry / pivots[i] * out[i]
+        out[-1] /= pivots[-1]
+        for i in range(len(beside) - 1, -1, -1):
+            out[i] = (out[i] - beside[i] * out[i + 1]) / pivots[i]
+    return np.array(columns).T

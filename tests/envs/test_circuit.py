@@ -248,7 +248,7 @@ REFUSED = {
         with_points(PEANUT),
         (
             "circuit bad: the road overlaps itself at s=74 m (x=0.4, y=-2.5): 5.0 m from where it passes again at"
-            " s=221 m, with a width of 6 m: move the two apart or make the road narrower"
+            " s=221 m, and the lanes between need 6 m: move the two apart or make the road narrower"
         ),
     ),
     "too tight": (
