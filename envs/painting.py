@@ -7,6 +7,7 @@ track of many kilometres costs no more memory than the tiles that are kept.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,15 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.kept import Kept
+from envs.strips import Strips
 
 if TYPE_CHECKING:
     from envs.circuit import Circuit
     from envs.curve import Array
+    from envs.lane import Flags, Index
     from envs.markings import Colour
+    from envs.strips import Strip
 
 Image = npt.NDArray[np.uint8]
 
-TILE = 256
+TILE = 128
 """Texels along the side of a tile."""
 
 TEXEL = 0.05
@@ -31,13 +35,15 @@ TEXEL = 0.05
 CHANNELS = 4
 """Red, green, blue and one unused: OpenCV samples four bytes three times as fast as three."""
 
-KEPT = 448
-"""Tiles kept in memory per painting, 262 kB each: all of a circuit of 1.5 km, or 1.5 km of a longer one."""
+KEPT_BYTES = 96 << 20
+"""Memory for the tiles that are kept, per painting: all of a circuit of 2 km, or 2 km of a longer one."""
 
 # A level is drawn so many times larger and averaged. Each for itself: a coarse tile made of the finest ones would have
 # to paint a large part of the circuit first.
 _FINE, _FINE_FURTHER = 2, 4
 _SHIFT = 6  # fractional bits of the coordinates given to OpenCV
+_WEAR_PERIOD = 1024  # pixels of level 0's canvas after which worn patches repeat: 25.6 m
+_WEAR_GRAIN = 12.0  # size of the patches on that canvas: sigma of the noise that they are cut from [pixels]
 
 
 class Painting:
@@ -53,12 +59,14 @@ class Painting:
     def __init__(self, circuit: Circuit) -> None:
         forward = circuit.facing("forward")
         self.ground: Colour = forward.markings.ground
-        self._tiles: Kept[tuple[int, int, int], Image] = Kept(KEPT)
-        self._layers = _layers(forward)
-        self._points = forward.points
-        self._left = _left(forward.points)
-        self._reach = max(border for outer, inner, _ in self._layers for border in (abs(outer), abs(inner)))
-        self._corridor = [_corridor(forward.points, self._reach + 2.0 * forward.step)]
+        self._tiles: Kept[tuple[int, int, int], Image] = Kept(KEPT_BYTES // (TILE * TILE * CHANNELS))
+        self._strips = Strips(forward)
+        # Borders of all strips at once, (strips, n, 1): left ones, right ones.
+        self._borders = tuple(
+            np.stack([getattr(strip, side) for strip in self._strips.strips])[..., None] for side in ("left", "right")
+        )
+        self._corridor = [_corridor(forward.points, self._strips.reach)]
+        self._seed = int(forward.road[:8], 16)
 
     def has(self, level: int, column: int, row: int) -> bool:
         """Whether any of the road lies on a tile."""
@@ -88,61 +96,84 @@ class Painting:
         side = TILE * TEXEL * (1 << level)
         corner = np.array([column * side, row * side])
         fine = _FINE_FURTHER if level else _FINE
-        pixels_per_metre = fine * TILE / side
-        inset = 0.5 / pixels_per_metre  # OpenCV fills every pixel that a border touches: half of one too many
         canvas = self.plain(fine * TILE)
-        runs = self._runs(corner, side)
-        for left, right, colour in self._layers:
-            thin = min(inset, (left - right) / 2.0)
-            for run in runs:
-                points, across = self._points[run], self._left[run]
-                border = np.concatenate([points + (left - thin) * across, (points + (right + thin) * across)[::-1]])
-                pixels = (border - corner) * pixels_per_metre - 0.5  # pixel (0, 0) is centred on (0, 0)
-                fixed = np.round(pixels * (1 << _SHIFT)).astype(np.int32)
-                cv2.fillPoly(canvas, [fixed], (*colour, 0), shift=_SHIFT)
+        polygons = [(run, self._polygons(run, corner, fine * TILE / side)) for run in self._strips.runs(corner, side)]
+        for k, strip in enumerate(self._strips.strips):
+            before = canvas.copy() if strip.wear else None
+            for run, outlines in polygons:
+                for piece in _pieces(outlines[k], strip, run):
+                    cv2.fillPoly(canvas, [piece], (*strip.colour, 0), shift=_SHIFT)
+            if before is not None:
+                _wear_off(canvas, before, self._worn(strip.wear, level, fine), (column, row))
         while canvas.shape[0] > TILE:
             half = canvas.shape[0] // 2
             canvas = np.asarray(cv2.resize(canvas, (half, half), interpolation=cv2.INTER_AREA), np.uint8)
         return canvas
 
-    def _runs(self, corner: Array, side: float) -> list[npt.NDArray[np.int64]]:
-        """Stretches of the centreline whose road may touch a tile, as rows of indices in order."""
-        near = np.all(np.abs(self._points - (corner + side / 2.0)) <= side / 2.0 + self._reach + 1.0, axis=1)
-        if near.all():
-            return [np.arange(len(near) + 1) % len(near)]
-        first = int(np.flatnonzero(~near)[0])  # start where the road is elsewhere, so that no run wraps
-        inside = np.concatenate([np.roll(near, -first).astype(np.int8), [0]])
-        changes = np.flatnonzero(np.diff(inside))
-        return [
-            (np.arange(start, end + 2) + first) % len(near)
-            for start, end in zip(changes[::2], changes[1::2], strict=True)
-        ]
+    def _polygons(self, run: Index, corner: Array, scale: float) -> npt.NDArray[np.int32]:
+        """Outlines of all strips on a stretch of k points, (strips, 2 k, 2): left borders, then right ones backwards.
+
+        Args:
+            run: the points' indices.
+            corner: of the tile [m].
+            scale: pixels of the canvas per metre.
+        """
+        left, right = (borders[:, run] for borders in self._borders)
+        # OpenCV fills every pixel that a border touches, half of one too many; pixel (0, 0) is centred on (0, 0).
+        inset = np.minimum(0.5 / scale, (left - right) / 2.0)
+        points, across = self._strips.points[run], self._strips.across[run]
+        origin, unit = (points - corner) * scale - 0.5, across * scale
+        outlines = np.concatenate([left - inset, (right + inset)[:, ::-1]], axis=1)
+        outlines = np.concatenate([origin, origin[::-1]]) + outlines * np.concatenate([unit, unit[::-1]])
+        return np.asarray(np.rint(outlines * (1 << _SHIFT)).astype(np.int32, order="C"))
+
+    def _worn(self, wear: float, level: int, fine: int) -> npt.NDArray[np.float32]:
+        """(n, n) share of the paint that is left on each pixel of a level's canvas; it repeats."""
+        share = (self._unevenness >= np.quantile(self._unevenness, wear)).astype(np.float32)
+        side = max(1, _WEAR_PERIOD * fine // _FINE >> level)
+        way = cv2.INTER_AREA if side < _WEAR_PERIOD else cv2.INTER_NEAREST
+        return np.asarray(cv2.resize(share, (side, side), interpolation=way), np.float32)
+
+    @cached_property
+    def _unevenness(self) -> npt.NDArray[np.float32]:
+        """Noise that worn patches are cut from; it continues at its borders."""
+        noise = np.random.Generator(np.random.Philox(self._seed)).standard_normal((_WEAR_PERIOD, _WEAR_PERIOD))
+        frequency = np.hypot(np.fft.fftfreq(_WEAR_PERIOD)[:, None], np.fft.rfftfreq(_WEAR_PERIOD))
+        kept = np.exp(-0.5 * (2.0 * np.pi * _WEAR_GRAIN * frequency) ** 2)
+        return np.asarray(np.fft.irfft2(np.fft.rfft2(noise) * kept, s=noise.shape), np.float32)
 
 
-def _layers(circuit: Circuit) -> list[tuple[float, float, Colour]]:
-    """Strips along the road in the order they are painted: left border, right border [m to the left], colour."""
-    markings = circuit.markings
-    half = circuit.width / 2.0
-    layers = [(half + markings.shoulder, -half - markings.shoulder, markings.asphalt)]
-    if markings.edges is not None:
-        paint = markings.edges
-        layers += [(half, half - paint.width, paint.colour), (paint.width - half, -half, paint.colour)]
-    if markings.centre is not None:
-        layers.append((markings.centre.width / 2.0, -markings.centre.width / 2.0, markings.centre.colour))
-    return layers
+def _pieces(outline: npt.NDArray[np.int32], strip: Strip, run: Index) -> list[npt.NDArray[np.int32]]:
+    """The painted parts of a strip's outline, each an outline again."""
+    if strip.painted is None:
+        return [outline]
+    count = len(run)
+    here: Flags = np.concatenate([[False], strip.painted[run[:-1]], [False]])
+    changes = np.flatnonzero(here[1:] != here[:-1]).tolist()
+    return [
+        np.concatenate([outline[begin : end + 1], outline[2 * count - 1 - end : 2 * count - begin]])
+        for begin, end in zip(changes[::2], changes[1::2], strict=True)
+    ]
 
 
-def _left(points: Array) -> Array:
-    """(n, 2) unit vectors to the left of the centreline; driven the other way they are the exact opposites."""
-    along = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
-    along /= np.hypot(along[:, :1], along[:, 1:])
-    return np.stack([-along[:, 1], along[:, 0]], axis=1)
+def _wear_off(canvas: Image, before: Image, left: npt.NDArray[np.float32], place: tuple[int, int]) -> None:
+    """Leave of the paint on a tile's canvas only what is `left` of it, and show what was there `before`."""
+    side = canvas.shape[0]
+    columns, rows = ((first * side + np.arange(side)) % len(left) for first in place)
+    share = left[rows[:, None], columns][..., None]
+    canvas[:] = np.rint(before + share * (canvas.astype(np.float32) - before))
 
 
 def _corridor(points: Array, reach: float) -> set[tuple[int, int]]:
     """Tiles of level 0 within `reach` [m] of the centreline."""
     side = TILE * TEXEL
+    reach += float(np.hypot(*(points[1] - points[0])))
     spread = np.linspace(-reach, reach, 2 + int(2.0 * reach / side))
-    around = np.stack(np.meshgrid(spread, spread), axis=-1).reshape(1, -1, 2)
-    tiles = np.unique(np.floor((points[:, None] + around) / side).astype(np.int64).reshape(-1, 2), axis=0)
-    return {(int(c), int(r)) for c, r in tiles}
+    around = np.stack(np.meshgrid(spread, spread), axis=-1).reshape(-1, 2)
+    tiles = {(int(c), int(r)) for c, r in np.floor(points / side)}
+    found: set[tuple[int, int]] = set()
+    for shift in around:
+        cells = np.floor((points + shift) / side).astype(np.int64)
+        moved = np.flatnonzero(np.any(np.diff(cells, axis=0, prepend=cells[-1:]) != 0, axis=1))
+        found.update(map(tuple, cells[moved].tolist()))
+    return found | tiles

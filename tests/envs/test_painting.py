@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from envs import circuit
-from envs.conditions import Light, Look, Texture
 from envs.ground import SPAN, Ground, textures, unevenness
 from envs.kept import Kept
-from envs.painting import TEXEL, TILE, Painting
+from envs.look import Light, Look, Texture
+from envs.painting import CHANNELS, KEPT_BYTES, TEXEL, TILE, Painting
 
 RING = """
 width = 6.0
@@ -28,8 +30,20 @@ shoulder = 0.5
 """
 
 
+RED, GREEN, BLUE, BLACK, GREY = (250, 0, 0), (0, 100, 0), (0, 0, 250), (0, 0, 0), (60, 60, 60)
+
+
+def colour(painting: Painting, found: circuit.Circuit, s: float, offset: float) -> tuple[int, ...]:
+    """What is painted beside the centreline."""
+    side = TILE * TEXEL
+    x, y, _ = found.pose(s, offset)
+    tile = painting.tile(0, int(x // side), int(y // side))
+    return painting.ground if tile is None else tuple(tile[int(y % side / TEXEL), int(x % side / TEXEL), :3].tolist())
+
+
 def tiles(painting: Painting, level: int) -> list[np.ndarray]:
-    reach = range(-8 >> level, (8 >> level) + 1)
+    far = math.ceil(50.0 / (TILE * TEXEL * (1 << level)))
+    reach = range(-far, far + 1)
     found = [painting.tile(level, c, r) for c in reach for r in reach]
     return [tile for tile in found if tile is not None]
 
@@ -51,35 +65,90 @@ def test_paint_covers_the_area_that_its_width_says(ring: circuit.Circuit, level:
 
 def test_paint_lies_where_the_circuit_says(ring: circuit.Circuit) -> None:
     painting = Painting(ring)
-    side = TILE * TEXEL
     for s in np.arange(0.0, ring.length, 0.7):
-        for offset, colour in (
-            (0.0, (250, 0, 0)),
-            (2.9, (0, 0, 250)),
-            (-2.9, (0, 0, 250)),
-            (1.5, (0, 100, 0)),
-            (3.6, (0, 0, 0)),
-        ):
-            x, y, _ = ring.pose(float(s), offset)
-            column, row = int(x // side), int(y // side)
-            tile = painting.tile(0, column, row)
-            texel = (0, 0, 0) if tile is None else tile[int(y % side / TEXEL), int(x % side / TEXEL), :3].tolist()
-            assert tuple(texel) == colour, (s, offset)
+        found = [colour(painting, ring, float(s), offset) for offset in (0.0, 2.9, -2.9, 1.5, 3.6)]
+        assert found == [RED, BLUE, BLUE, GREEN, BLACK], s
 
 
-def test_both_directions_are_the_same_paint() -> None:
-    forward = circuit.load("simple")
-    one, two = Painting(forward), Painting(forward.reversed().reversed().reversed())
-    for level, column, row in [(0, 0, 0), (0, -1, -1), (1, 0, 0), (2, 0, 0), (3, -1, 0)]:
-        a, b = one.tile(level, column, row), two.tile(level, column, row)
-        assert (a is None) == (b is None)
-        assert a is None or np.array_equal(a, b)
+@pytest.mark.parametrize("name", ["simple", "simple+worn+dashed_edges", "generated:1:1000"])
+def test_both_directions_are_the_same_paint(name: str) -> None:
+    forward = circuit.load(name)
+    one, two = Painting(forward), Painting(forward.reversed())
+    for level in range(5):
+        one.has(level, 0, 0)
+        for place in sorted(one._corridor[level])[::9]:
+            assert np.array_equal(one.tile(level, *place), two.tile(level, *place))
+
+
+def test_each_side_has_its_own_width() -> None:
+    rows = "".join(f"{50 * math.cos(a)}, {50 * math.sin(a)}, 3.0, 6.0\n" for a in np.arange(0.0, math.tau, 0.1))
+    found = circuit.read(circuit.Source("ring", rows, "csv"))
+    painting = Painting(found)
+    white, asphalt, grass = (235, 235, 235), (92, 92, 96), (84, 118, 58)
+    for s in np.arange(0.0, found.length, 7.0):
+        seen = [colour(painting, found, float(s), offset) for offset in (6.4, 5.9, 5.0, 0.0, -2.0, -2.9, -3.4)]
+        assert seen == [grass, white, asphalt, (200, 30, 30), asphalt, white, grass], s
+
+
+def test_dashes_are_as_long_as_they_say_and_close_after_a_lap(ring: circuit.Circuit) -> None:
+    dashed = circuit.parse(RING.replace("width = 0.3}", "width = 0.3, dash = [2.0, 1.0]}"), "ring")
+    painting = Painting(dashed)
+    places = np.arange(0.0, dashed.length, 0.05)
+    painted = np.array([colour(painting, dashed, float(s), 0.0) == RED for s in places])
+    begins = np.flatnonzero(painted & ~np.roll(painted, 1)) * 0.05
+    count = round(dashed.length / 3.0)
+    assert begins == pytest.approx(np.arange(count) * dashed.length / count, abs=0.1)
+    assert painted.mean() == pytest.approx(2.0 / 3.0, abs=0.02)
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_worn_paint_lacks_its_share(ring: circuit.Circuit, level: int) -> None:
+    def amount(text: str) -> float:
+        return float(sum(tile[..., 2].sum(dtype=np.int64) for tile in tiles(Painting(circuit.parse(text, "r")), level)))
+
+    left = amount(RING.replace("width = 0.2}", "width = 0.2, wear = 0.6}")) / amount(RING)
+    assert left == pytest.approx(0.4, abs=0.08)
+
+
+def test_worn_paint_is_gone_in_patches_and_shows_the_road() -> None:
+    worn = circuit.parse(RING.replace("width = 0.3}", "width = 0.3, wear = 0.5}"), "ring")
+    painting = Painting(worn)
+    places = np.arange(0.0, worn.length, 0.1)
+    seen = [colour(painting, worn, float(s), 0.0) for s in places]
+    red = np.array([here[0] > 125 for here in seen])
+    assert {RED, GREEN} <= set(seen)
+    assert 4.0 < worn.length / np.count_nonzero(red & ~np.roll(red, 1)) * 2.0 < 40.0
+
+
+def test_what_is_not_there_is_not_painted() -> None:
+    found = circuit.load("simple+bare+sand")
+    colours = {tuple(c) for c in tiles(Painting(found), 0)[0].reshape(-1, CHANNELS)[:, :3].tolist()}
+    assert max(max(c) for c in colours) < 200
+    assert found.markings.ground in colours
+
+
+def test_a_wall_stands_along_both_sides_under_any_road() -> None:
+    wall = "wall = {colour = [60, 60, 60], height = 0.9, distance = 0.7}\n"
+    walled = circuit.parse(RING + wall, "ring")
+    painting = Painting(walled)
+    for s in np.arange(0.0, walled.length, 3.0):
+        seen = [colour(painting, walled, float(s), offset) for offset in (4.8, 4.1, 3.6, -3.6, -4.1, -4.8)]
+        assert seen == [BLACK, GREY, BLACK, BLACK, GREY, BLACK], s
+
+
+def test_a_track_of_six_kilometres_stays_within_its_memory() -> None:
+    painting = Painting(circuit.load("generated:7:6500"))
+    places = sorted(painting._corridor[0])
+    assert len(places) * TILE * TILE * CHANNELS > 2 * KEPT_BYTES
+    for place in places:
+        painting.tile(0, *place)
+    assert KEPT_BYTES * 0.9 < len(painting._tiles) * TILE * TILE * CHANNELS <= KEPT_BYTES
 
 
 def test_away_from_the_road_there_are_no_tiles(ring: circuit.Circuit) -> None:
-    painting = Painting(ring)
-    assert painting.tile(0, 3, 1) is None
-    assert painting.tile(0, 100, 100) is None
+    painting, side = Painting(ring), TILE * TEXEL
+    assert painting.tile(0, math.ceil(25.0 / side), 0) is None
+    assert painting.tile(0, 0, math.floor(18.0 / side)) is None or side > 18.0
     assert painting.tile(3, -5, 0) is None
 
 
@@ -91,7 +160,7 @@ def test_a_tile_cannot_be_changed(ring: circuit.Circuit) -> None:
 
 
 def test_memory_is_bounded_and_what_was_forgotten_is_painted_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("envs.painting.KEPT", 20)
+    monkeypatch.setattr("envs.painting.KEPT_BYTES", 20 * TILE * TILE * CHANNELS)
     painting = Painting(circuit.load("simple"))
     places = sorted(painting._corridor[0])
     assert len(places) > 20
@@ -129,19 +198,20 @@ def test_unevenness_has_its_size_and_no_seam() -> None:
 
 
 def test_textures_carry_light_and_contrast() -> None:
-    fine, *coarser = textures(Look(Light(1.0, 0.0), Texture(1, 0.1)), 4)
-    assert fine.shape == (2 * TILE, 2 * TILE, 4)
+    fine, *coarser = textures(Look(Light(1.0, 0.0), texture=Texture(1, 0.1)), 4)
+    period = len(unevenness(Texture()))
     assert fine[..., 0].mean() == pytest.approx(128.0, abs=0.5)
     assert fine[..., 0].std() == pytest.approx(12.8, rel=0.02)
-    assert all(texture.shape == (TILE, TILE, 4) for texture in coarser)
+    sides = [max(TILE, period >> level) for level in range(4)]
+    assert [texture.shape for texture in (fine, *coarser)] == [(side, side, 4) for side in sides]
     spread = [texture[..., 0].std() for texture in (fine, *coarser)]
     assert spread == sorted(spread, reverse=True)
-    warm = textures(Look(Light(0.5, 0.1), Texture()), 1)[0]
+    warm = textures(Look(Light(0.5, 0.1), texture=Texture()), 1)[0]
     assert warm[0, 0].tolist() == [70, 64, 58, 0]
 
 
 def test_a_window_shows_the_same_whatever_was_shown_before(ring: circuit.Circuit) -> None:
-    look = Look(Light(0.9, 0.05), Texture(2, 0.2))
+    look = Look(Light(0.9, 0.05), texture=Texture(2, 0.2))
     busy = Ground(Painting(ring), look, levels=3)
     for level in range(3):
         for column in range(-4, 3):
@@ -152,6 +222,6 @@ def test_a_window_shows_the_same_whatever_was_shown_before(ring: circuit.Circuit
 
 
 def test_neighbouring_windows_agree_where_they_overlap(ring: circuit.Circuit) -> None:
-    ground = Ground(Painting(ring), Look(Light(), Texture(2, 0.2)), levels=1)
+    ground = Ground(Painting(ring), Look(Light(), texture=Texture(2, 0.2)), levels=1)
     left, right = ground.window(0, -2, -2), ground.window(0, -1, -2)
     assert np.array_equal(left[:, TILE:], right[:, :-TILE])
