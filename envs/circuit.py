@@ -165,6 +165,29 @@ def is_file(text: str) -> bool:
     return "/" in text or Path(text).suffix.lower() in SUFFIXES
 
 
+def name_of(name_or_path: str) -> str:
+    """What `load` will call a circuit, which need not be there."""
+    text, variant = variants.parted(name_or_path)
+    return variants.joined(Path(text).stem if is_file(text) else text, variant)
+
+
+def check(name_or_path: str) -> None:
+    """See that a name stands for a circuit; that of a file is right in any case.
+
+    Raises:
+        InputError: there is no such circuit or variant; the nearest are named.
+    """
+    text, variant = variants.parted(name_or_path)
+    variants.check(variant)
+    if text.startswith(track_generator.PREFIX):
+        track_generator.asked(text)
+    elif not is_file(text) and text not in names():
+        near = difflib.get_close_matches(text, names(), n=3, cutoff=0.4) or names()
+        raise InputError(
+            f"there is no circuit {text!r}: name one of {', '.join(near)}, or give the path of a .toml or .csv file"
+        )
+
+
 def load(name_or_path: str | Path) -> Circuit:
     """Read a circuit.
 
@@ -175,18 +198,11 @@ def load(name_or_path: str | Path) -> Circuit:
     Raises:
         InputError: there is no such circuit, file or variant, or its content is no road; the text names the place.
     """
+    check(str(name_or_path))
     text, variant = variants.parted(str(name_or_path))
-    variants.check(variant)
     if text.startswith(track_generator.PREFIX):
         return read(Source(text, track_generator.named(text), "csv", variant))
-    path = Path(text)
-    if not is_file(text):
-        if text not in names():
-            near = difflib.get_close_matches(text, names(), n=3, cutoff=0.4) or names()
-            raise InputError(
-                f"there is no circuit {text!r}: name one of {', '.join(near)}, or give the path of a .toml or .csv file"
-            )
-        path = next(path for path in FOLDER.iterdir() if path.stem == text)
+    path = Path(text) if is_file(text) else next(path for path in FOLDER.iterdir() if path.stem == text)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"circuit file {text} is of no known kind: give a .toml or a .csv file")
     try:
@@ -223,7 +239,7 @@ def read(source: Source, origin: str | None = None) -> Circuit:
     curve = content.lane.curve
     n = len(curve.points)
     return Circuit(
-        name=variants.JOINT.join(filter(None, (source.name, source.variant))),
+        name=variants.joined(source.name, source.variant),
         points=_frozen(curve.points),
         s=_frozen(np.arange(n, dtype=np.float64) * (curve.length / n)),
         heading=_frozen(curve.heading),

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from envs.lane import Flags, Index
     from envs.markings import Colour, Line
 
-SAG = 0.001
-"""How far a straight piece between two points of a strip may stray from its curve [m]."""
-
-_LONGEST_PIECE = 4.0  # between two points of a strip [m]
 _BLOCK = 8  # pieces that are looked for together
 
 
@@ -46,6 +42,8 @@ class Strips:
 
     Args:
         circuit: forward.
+        sag: how far a straight piece between two points may stray from the curve [m].
+        longest: of these pieces [m].
 
     Attributes:
         strips: each as wide as the circuit says at `points`.
@@ -54,10 +52,10 @@ class Strips:
         reach: from the centreline to the farthest border [m].
     """
 
-    def __init__(self, circuit: Circuit) -> None:
+    def __init__(self, circuit: Circuit, sag: float = 0.001, longest: float = 4.0) -> None:
         lines = (circuit.markings.edges, circuit.markings.centre)
         dashes = [_dashes(line, circuit.length) for line in lines]
-        s = np.unique(np.concatenate([_places(circuit), *dashes]))
+        s = np.unique(np.concatenate([_places(circuit, sag, longest), *dashes]))
         self.points = _at(circuit.points, circuit, s)
         across = _at(_across(circuit.points), circuit, s)
         self.across = across / np.hypot(across[:, :1], across[:, 1:])
@@ -85,13 +83,9 @@ class Strips:
 
 
 def _layers(circuit: Circuit, left: Array, right: Array, painted: list[Flags | None]) -> list[Strip]:
-    """Wall, road and lines over each other; `painted` is where the edge lines and the centre line are."""
+    """Road and lines over each other; `painted` is where the edge lines and the centre line are."""
     markings = circuit.markings
-    strips = []
-    if (wall := markings.wall) is not None:
-        near, far = wall.distance, wall.distance + wall.height
-        strips += [Strip(left + far, left + near, wall.colour), Strip(-right - near, -right - far, wall.colour)]
-    strips.append(Strip(left + markings.shoulder, -right - markings.shoulder, markings.asphalt))
+    strips = [Strip(left + markings.shoulder, -right - markings.shoulder, markings.asphalt)]
     if (edges := markings.edges) is not None:
         paint = (edges.colour, painted[0], edges.wear)
         strips += [Strip(left, left - edges.width, *paint), Strip(edges.width - right, -right, *paint)]
@@ -101,14 +95,14 @@ def _layers(circuit: Circuit, left: Array, right: Array, painted: list[Flags | N
     return strips
 
 
-def _places(circuit: Circuit) -> Array:
+def _places(circuit: Circuit, sag: float, longest: float) -> Array:
     """Arcs of the circuit's points that are kept: more where it bends or its width changes [m]."""
     step = circuit.step
     bend = np.abs(circuit.curvature)
     for side in (circuit.left, circuit.right):
         bend = np.maximum(bend, np.abs(np.roll(side, -1) - 2.0 * side + np.roll(side, 1)) / step**2)
     # A chord of length h on a curve of radius r strays from it by h^2 / (8 r).
-    pieces = np.cumsum(np.maximum(np.sqrt(bend / (8.0 * SAG)), 1.0 / _LONGEST_PIECE) * step)
+    pieces = np.cumsum(np.maximum(np.sqrt(bend / (8.0 * sag)), 1.0 / longest) * step)
     return circuit.s[np.unique(np.searchsorted(pieces, np.arange(pieces[0], pieces[-1])))]
 
 

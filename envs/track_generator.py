@@ -40,6 +40,16 @@ def named(name: str) -> str:
     Raises:
         InputError: the name is not `generated:SEED` or `generated:SEED:LENGTH`.
     """
+    seed, length = asked(name)
+    return generate(seed, length)
+
+
+def asked(name: str) -> tuple[int, float | None]:
+    """The seed and the length [m] that the name of a generated circuit asks for.
+
+    Raises:
+        InputError: it is no such name.
+    """
     found = re.fullmatch(rf"{PREFIX}(\d{{1,18}})(?::(\d{{1,6}}))?", name)
     length = float(found[2]) if found and found[2] else None
     if not found or not (length is None or SHORTEST <= length <= LONGEST):
@@ -47,7 +57,7 @@ def named(name: str) -> str:
             f"{name!r} names no generated circuit: write {PREFIX}SEED or {PREFIX}SEED:LENGTH, whole numbers, the length"
             f" from {SHORTEST:g} to {LONGEST:g} m"
         )
-    return generate(int(found[1]), length)
+    return int(found[1]), length
 
 
 def generate(seed: int, length: float | None = None) -> str:

@@ -41,6 +41,11 @@ def parted(text: str) -> tuple[str, str]:
     return head, JOINT.join(tail)
 
 
+def joined(circuit: str, variant: str) -> str:
+    """The name of a circuit under variants; the reverse of `parted`."""
+    return JOINT.join(filter(None, (circuit, variant)))
+
+
 def check(variant: str) -> None:
     """See that all the variants joined in a name are there.
 

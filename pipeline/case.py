@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envs import circuit as circuits
@@ -29,7 +28,7 @@ class Case:
 
     Attributes:
         model: a name in the manifest.
-        circuit: a name, or the path of a circuit file.
+        circuit: a name, or the path of a circuit file, with or without a variant.
         direction: ``forward`` or ``reverse``.
         conditions: the name of a set of conditions.
         seed: draws the conditions.
@@ -45,7 +44,7 @@ class Case:
 
     def __str__(self) -> str:
         """Short, for progress lines and messages."""
-        return f"{self.model} {Path(self.circuit).stem} {self.direction} {self.conditions} seed {self.seed}"
+        return f"{self.model} {circuits.name_of(self.circuit)} {self.direction} {self.conditions} seed {self.seed}"
 
 
 @dataclass(frozen=True)

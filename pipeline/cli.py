@@ -28,7 +28,7 @@ Examples:
   hotlap evaluate                          the quick plan, and the table from it
   hotlap evaluate --plan full --workers 4  the whole night's work
   hotlap drive --model pilotnet --circuit montreal --direction reverse --seed 3
-  hotlap drive --model centreline --circuit my_track.toml
+  hotlap drive --model centreline --circuit my_track.csv
 \b
 Exit codes:
   0    done; a model that fails is a result, and the table shows it
@@ -176,7 +176,9 @@ def drive(
     \b
     Examples:
       hotlap drive --model pilotnet --circuit montreal --direction reverse --conditions varied --seed 3
-      hotlap drive --model centreline --circuit my_track.toml
+      hotlap drive --model centreline --circuit my_track.csv
+      hotlap drive --model pilotnet --circuit simple+worn
+      hotlap drive --model pilotnet --circuit generated:17
     """  # noqa: D301
     from pipeline import agenda, display, single
     from pipeline.case import Case
@@ -302,12 +304,31 @@ def models(weights: Path | None) -> None:
 
 
 @main.command()
+@click.argument("circuit", nargs=-1, metavar="[NAME|FILE]...")
 @click.option("--tag", metavar="TAG", help="Only circuits with this tag: benchmark or training.")
-def circuits(tag: str | None) -> None:
-    """List the circuits: length, tightest bend, width, tags."""
+@click.option("--draw", is_flag=True, help="Draw each in the terminal.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="DIR", help="Write a map of each into this folder.")
+@click.option("--variants", is_flag=True, help="List the variants instead: any CIRCUIT becomes CIRCUIT+VARIANT.")
+def circuits(circuit: tuple[str, ...], tag: str | None, *, draw: bool, svg: Path | None, variants: bool) -> None:
+    """List circuits: length, tightest bend, narrowest and widest lane, tags.
+
+    \b
+    Examples:
+      hotlap circuits --tag benchmark
+      hotlap circuits my_track.csv simple+worn generated:17 --draw
+    """  # noqa: D301
+    from envs import drawing
     from pipeline import listing
 
-    print(listing.circuits(tag))
+    if variants:
+        print(listing.variants())
+        return
+    found = listing.circuits(circuit, tag)
+    print(listing.table(found))
+    for each in found if draw else ():
+        print(f"\n{each.name}\n{drawing.terminal(each)}")
+    for file in listing.maps(found, svg) if svg else ():
+        print(f"wrote {file}")
 
 
 def _names(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envs import circuit as circuits
-from envs import conditions
+from envs import conditions, variants
 from envs.errors import InputError
 from envs.progress import Limits
 from pipeline import settings
@@ -35,7 +35,7 @@ class Scope:
     """What one model is driven over: every combination of these.
 
     Attributes:
-        circuits: names, or absolute paths of circuit files.
+        circuits: names, or absolute paths of circuit files, with or without a variant.
         directions: of ``forward``, ``reverse``.
         conditions: names of sets in `envs/conditions.toml`.
         seeds: each drawn anew in every circuit and direction.
@@ -146,13 +146,17 @@ def _words(
 
 
 def _circuits(file: Settings, table: Mapping[str, Any], *, at: str) -> tuple[str, ...]:
-    """Names are looked up; files (with a slash or ending in ``.toml``) are taken from the plan's own folder."""
+    """Names are looked up; files are taken from the plan's own folder."""
     found = []
     for word in _words(file, table, "circuits", None, at=at):
-        if "/" in word or word.endswith(".toml"):
-            found.append(str((file.path.parent / word).resolve()))
-        else:
-            found.append(file.word(word, circuits.names(), at=f"{at}, circuits"))
+        try:
+            circuits.check(word)
+        except InputError as error:
+            raise file.refuse(f"{at}, circuits: {error}", word, at) from error
+        name, variant = variants.parted(word)
+        if circuits.is_file(name):
+            name = str((file.path.parent / name).resolve())
+        found.append(variants.joined(name, variant))
     return tuple(found)
 
 

@@ -7,15 +7,16 @@ two and the manifest the page rebuilds on any laptop. They never satisfy a local
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from envs import circuit as circuits
 from envs.errors import InputError
 from pipeline import record as records_on_disk
 from pipeline import shape, timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from pipeline.case import Case
     from pipeline.manifest import ModelRow
@@ -93,7 +94,8 @@ def select(records: Iterable[Record], cases: Sequence[Case], rows: Iterable[Mode
     """
     artifacts = {row.name: row.sha256 for row in rows}
     asked = {
-        (case.model, Path(case.circuit).stem, case.direction, case.conditions, case.seed, case.clock) for case in cases
+        (case.model, circuits.name_of(case.circuit), case.direction, case.conditions, case.seed, case.clock)
+        for case in cases
     }
     return tuple(
         record

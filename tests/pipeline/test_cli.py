@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from envs import variants
 from envs.errors import HarnessError, InputError, InvalidRunError
 from pipeline import display, evaluate, executors, listing, manifest, record, single
 from pipeline.case import Case
@@ -69,6 +72,8 @@ def test_the_version_is_the_project_s() -> None:
         (("drive", "--model", "centrelin"), 3, "did you mean 'centreline'?"),
         (("drive", "--model", "zero", "--circuit", "simpel"), 3, "simple"),
         (("drive", "--model", "zero", "--circuit", "none.toml"), 3, "none.toml"),
+        (("drive", "--model", "zero", "--circuit", "simple+wron"), 3, "name one of worn"),
+        (("drive", "--model", "zero", "--circuit", "generated:x"), 3, "names no generated circuit"),
         (("drive", "--model", "zero", "--conditions", "nominall"), 3, "did you mean 'nominal'?"),
         (("circuits", "--tag", "trainig"), 3, "did you mean 'training'?"),
     ],
@@ -137,10 +142,29 @@ def test_models_says_which_artifact_is_wrong(tmp_path: Path) -> None:
 
 
 def test_circuits_lists_them_by_tag() -> None:
-    assert "simple" in hotlap("circuits").output
-    text = listing.circuits("benchmark")
+    assert "train_1" in hotlap("circuits").output
+    text = listing.table(listing.circuits((), "benchmark"))
     assert "simple" in text
     assert "train_1" not in text
+
+
+def test_circuits_lists_and_draws_what_is_named(tmp_path: Path) -> None:
+    track = tmp_path / "wide.csv"
+    rows = [(30.0 * math.cos(0.2 * i), 30.0 * math.sin(0.2 * i), 4.0 + 0.1 * i, 40.0) for i in range(31)]
+    track.write_text("".join(f"{x}, {y}, {right}, {left}\n" for x, y, right, left in rows))
+    done = hotlap("circuits", str(track), "simple+worn", "--draw", "--svg", str(tmp_path / "maps"))
+    assert done.exit_code == 0, done.output
+    assert re.search(r"^wide +1[89]\d +\d\d\.\d +3\d\.\d-3\d\.\d", done.output, re.MULTILINE)
+    assert re.search(r"^simple\+worn +\d+ ", done.output, re.MULTILINE)
+    assert "wide: narrowed along" in done.output
+    assert done.output.count("start, driven forward") == 2
+    for name in ("wide", "simple+worn"):
+        assert ET.parse(tmp_path / "maps" / f"{name}.svg").getroot().tag.endswith("svg")  # noqa: S314 - it is ours
+
+
+def test_variants_are_listed() -> None:
+    text = hotlap("circuits", "--variants").output
+    assert all(re.search(rf"^{name} +\S", text, re.MULTILINE) for name in variants.names())
 
 
 def test_driving_one_case_tells_all_and_writes_nothing(local: None, tmp_path: Path) -> None:
