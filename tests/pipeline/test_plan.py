@@ -72,7 +72,7 @@ def test_quick_full_and_ci_are_there() -> None:
 @pytest.mark.parametrize(
     ("change", "line", "says"),
     [
-        (('"simple"', '"simpel"'), 2, "did you mean 'simple'?"),
+        (('"simple"', '"simpel"'), 2, "name one of simple"),
         (('"reverse"', '"backward"'), 3, "backward"),
         (('"nominal"', '"nominall"'), 4, "did you mean 'nominal'?"),
         (("seeds = 3", "seeds = 0"), 5, "seeds is 0"),
