@@ -172,7 +172,7 @@ def _narrow(lane: Lane) -> Fault | None:
     if width[i] < NARROWEST - _ROUNDING:
         return Fault(
             i,
-            f"the lane {_place(lane.curve, i)} is {width[i]:.2g} m wide, less than the car needs: give {NARROWEST:g} m"
+            f"the lane {_place(lane.curve, i)} is {width[i]:.3g} m wide, less than the car needs: give {NARROWEST:g} m"
             " or more",
         )
     if side[k] < NEAREST - _ROUNDING:

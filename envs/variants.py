@@ -80,7 +80,7 @@ def applied(content: Content, variant: str, where: str) -> Content:
         markings = content.markings.changed(table.get("markings", {}), f"{FILE.name} [{name}]")
         fault = survey.fault(lane)
         if fault:
-            raise InputError(f"{where}{JOINT}{name}: {fault.text}")
+            raise InputError(f"{joined(where, variant)}: {fault.text}")
         content = content._replace(
             lane=lane,
             markings=markings,
