@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from envs.ground import lit
 from envs.painting import CHANNELS
 from envs.view import FRAME_SHAPE
 
 if TYPE_CHECKING:
-    from envs.look import Look
+    from envs.look import Fog, Look
     from envs.markings import Colour
     from envs.painting import Image
     from envs.view import CameraGeometry, View
+
+Distances = npt.NDArray[np.float64]
 
 FADE = (1.3, 2.3)
 """Pixels below the horizon between which the ground comes out of the haze: 100 m to 57 m ahead."""
@@ -92,12 +95,18 @@ class Backdrop:
             cv2.blendLinear(rows, behind[first:], weight, 1.0 - weight, dst=rows)
 
 
+def seen(distance: Distances, fog: Fog, geometry: CameraGeometry) -> Distances:
+    """Share of the contrast that haze and fog leave of what stands on the road so far away [m]."""
+    below = USUAL_HEIGHT * geometry.focal / distance  # pixels below the horizon, for a camera of the usual height
+    share = np.clip((below - FADE[0]) / (FADE[1] - FADE[0]), 0.0, 1.0) * np.exp(-fog.extinction * distance)
+    return np.asarray(share, np.float64)
+
+
 def _table(look: Look, haze: np.ndarray, geometry: CameraGeometry, deepest: int) -> Image:
     """(n, 2, CHANNELS) colours by how far below the horizon, from `_SKY_HEIGHT` above it to `deepest` below it.
 
     The last channel is the share of the ground in front, in 255ths.
     """
-    scale = geometry.height / USUAL_HEIGHT
     n = (_SKY_HEIGHT + deepest) * _FINENESS
     below = (np.arange(n) + 0.5) / _FINENESS - _SKY_HEIGHT
     low, high = lit(_SKY[0], look.light), lit(_SKY[1], look.light)
@@ -106,8 +115,7 @@ def _table(look: Look, haze: np.ndarray, geometry: CameraGeometry, deepest: int)
     sky += (haze - sky) * (1.0 - np.exp(-look.fog.extinction * _FOG_DEPTH / rise))[:, None]
     hidden = np.clip(below + 0.5, 0.0, 1.0)[:, None]  # share of a pixel that lies below the horizon
     distance = geometry.focal * geometry.height / np.maximum(below, 0.1)
-    seen = np.clip((below / scale - FADE[0]) / (FADE[1] - FADE[0]), 0.0, 1.0) * np.exp(-look.fog.extinction * distance)
     colours = np.empty((n, CHANNELS), np.uint8)
     colours[:, :3] = np.rint(sky + (haze - sky) * hidden)
-    colours[:, 3] = np.rint(255.0 * seen)
+    colours[:, 3] = np.rint(255.0 * seen(distance, look.fog, geometry))
     return np.repeat(colours[:, None], 2, axis=1)

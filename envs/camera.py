@@ -20,6 +20,7 @@ from envs.lens import effects
 from envs.noise import NoiseBank
 from envs.painting import CHANNELS, TEXEL, TILE
 from envs.view import FRAME_SHAPE, MIDDLE, CameraGeometry, Projection
+from envs.walls import Walls
 
 if TYPE_CHECKING:
     from envs.look import Look
@@ -78,6 +79,7 @@ class GroundCamera:
         self._bands = _bands(geometry)
         self._ground = Ground(painting, look, levels=_LEVELS)
         self._backdrop = Backdrop(look, painting.ground, geometry)
+        self._walls = Walls(painting.circuit, look, geometry, self._backdrop.haze)
         self._beyond = [float(part) for part in self._backdrop.haze]
         self._exposure = look.exposure
         self._effects = effects(look, geometry)
@@ -113,9 +115,10 @@ class GroundCamera:
         return np.asarray((total + _MOMENTS // 2) // _MOMENTS, np.uint8)
 
     def _scene(self, view: View, yaw: float) -> Image:
-        """Ground and sky, before anything lies over them."""
+        """Ground, sky and walls, before anything lies over them."""
         first = self._paint_ground(view, yaw)
         self._backdrop.paint(self._canvas, first, view)
+        self._walls.draw(self._canvas, view)
         return np.asarray(cv2.cvtColor(self._canvas, cv2.COLOR_RGBA2RGB), np.uint8)
 
     def _paint_ground(self, view: View, yaw: float) -> int:

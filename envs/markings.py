@@ -30,9 +30,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Wall:
-    """What stands along both sides of a road instead of open ground.
-
-    All that is seen of a circuit is painted on flat ground: a wall is a strip there, as wide as the wall is high.
+    """What stands along both sides of a road instead of open ground. It is seen; a car drives through it.
 
     Attributes:
         colour: RGB.

@@ -53,11 +53,12 @@ class Painting:
         circuit: what to paint.
 
     Attributes:
+        circuit: forward.
         ground: RGB of what lies beside the road.
     """
 
     def __init__(self, circuit: Circuit) -> None:
-        forward = circuit.facing("forward")
+        self.circuit = forward = circuit.facing("forward")
         self.ground: Colour = forward.markings.ground
         self._tiles: Kept[tuple[int, int, int], Image] = Kept(KEPT_BYTES // (TILE * TILE * CHANNELS))
         self._strips = Strips(forward)

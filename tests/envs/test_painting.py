@@ -127,15 +127,6 @@ def test_what_is_not_there_is_not_painted() -> None:
     assert found.markings.ground in colours
 
 
-def test_a_wall_stands_along_both_sides_under_any_road() -> None:
-    wall = "wall = {colour = [60, 60, 60], height = 0.9, distance = 0.7}\n"
-    walled = circuit.parse(RING + wall, "ring")
-    painting = Painting(walled)
-    for s in np.arange(0.0, walled.length, 3.0):
-        seen = [colour(painting, walled, float(s), offset) for offset in (4.8, 4.1, 3.6, -3.6, -4.1, -4.8)]
-        assert seen == [BLACK, GREY, BLACK, BLACK, GREY, BLACK], s
-
-
 def test_a_track_of_six_kilometres_stays_within_its_memory() -> None:
     painting = Painting(circuit.load("generated:7:6500"))
     places = sorted(painting._corridor[0])
