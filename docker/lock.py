@@ -42,6 +42,8 @@ def command(row: dict[str, Any], python: str, find_links: str | None, *, upgrade
     words += ["--no-annotate"]
     if row.get("extra"):
         words.append("-")
+    if row.get("alone"):
+        words.append("--no-deps")
     if "constraint" in row:
         words += ["--constraint", row["constraint"]]
     if row.get("find_links"):

@@ -83,7 +83,7 @@ class HotlapEnv(gymnasium.Env[Any, Any]):
             RuntimeError: the lap is over, or none has begun.
             ValueError: the action is not two finite numbers.
         """
-        world = self._begun()
+        world = self.world
         speed, steering = (float(part) for part in action)
         before = world.progress.distance
         world.step(Command(speed, steering))
@@ -94,7 +94,7 @@ class HotlapEnv(gymnasium.Env[Any, Any]):
 
     def render(self) -> NDArray[np.uint8] | None:
         """The camera's frame, (66, 200, 3) uint8 RGB; None where no render mode was asked for."""
-        return self._begun().frame if self.render_mode else None
+        return self.world.frame if self.render_mode else None
 
     def close(self) -> None:
         """Let go of the physics engine."""
@@ -102,7 +102,13 @@ class HotlapEnv(gymnasium.Env[Any, Any]):
             self._world.close()
             self._world = None
 
-    def _begun(self) -> World:
+    @property
+    def world(self) -> World:
+        """The world of the lap that is being driven; each lap has its own.
+
+        Raises:
+            RuntimeError: no lap has begun.
+        """
         if self._world is None:
             raise RuntimeError("no lap has begun: call reset() first")
         return self._world

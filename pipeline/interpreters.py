@@ -33,6 +33,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "torch-cpu": (TORCH_CPU,),
     "torch-cuda": (TORCH_CUDA,),
     "train": ("docker/world/requirements.lock", TORCH_CPU),
+    "peers": ("benchmarks/requirements.lock",),
 }
 """Role -> the locks that its environment is made from."""
 
