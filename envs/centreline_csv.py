@@ -18,7 +18,7 @@ from envs import survey
 from envs.circuit_file import FARTHEST, FEWEST_POINTS, OPEN_FACTOR, Content, not_too_long
 from envs.curve import smoothed, splined, through_points
 from envs.errors import InputError
-from envs.lane import NARROWEST, Lane
+from envs.lane import NARROWEST, WIDEST, Lane
 from envs.markings import Markings
 
 if TYPE_CHECKING:
@@ -144,8 +144,8 @@ def _value(cell: str, name: str, where: str) -> float:
         raise InputError(f"{where}: {name} is {cell!r}: give a number of metres, with a decimal point") from None
     if not math.isfinite(value):
         raise InputError(f"{where}: {name} is {cell}: give a real number of metres")
-    if name.startswith("w") and not 0.0 < value < FARTHEST:
-        raise InputError(f"{where}: {name} is {cell}: give a width of more than 0 m")
+    if name.startswith("w") and not 0.0 < value <= WIDEST:
+        raise InputError(f"{where}: {name} is {cell}: give a width of more than 0 and at most {WIDEST:g} m")
     if abs(value) > FARTHEST * 100.0:
         raise InputError(f"{where}: {name} is {cell}, too far away: give metres")
     return value

@@ -11,7 +11,7 @@ import numpy as np
 from envs import fields, survey
 from envs.curve import Arc, Straight, from_segments, through_points
 from envs.errors import InputError
-from envs.lane import NARROWEST, Lane
+from envs.lane import NARROWEST, WIDEST, Lane
 from envs.markings import Markings
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def read(text: str, where: str) -> Content:
     width = fields.number(data, "width", where)
     if width < NARROWEST:
         raise InputError(f"{where}: width is {width:g} m, less than the car needs: give {NARROWEST:g} m or more")
+    if width > 2.0 * WIDEST:
+        raise InputError(f"{where}: width is {width:g} m, more than {2.0 * WIDEST:g}: give metres")
     markings = Markings().changed(data.get("markings", {}), where)
     if markings.widest_line > width / 2.0:
         raise InputError(

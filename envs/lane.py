@@ -22,6 +22,9 @@ NARROWEST = 2.5
 NEAREST = 1.0
 """A lane edge may be to the centreline [m]."""
 
+WIDEST = 100.0
+"""A lane may be on each side [m]; more is a file in other units."""
+
 BETWEEN = 1.0
 """Ground left between two lanes that had to be narrowed [m]."""
 

@@ -111,12 +111,13 @@ REFUSED = {
     "infinite": (HEADER + "1,-inf,3,4\n", " line 2: y_m is -inf: give a real number of metres"),
     "no width": (
         HEADER + "\n1,2,0.0,4\n",
-        " line 3: w_tr_right_m is 0.0: give a width of more than 0 m",
+        " line 3: w_tr_right_m is 0.0: give a width of more than 0 and at most 100 m",
     ),
     "negative width": (
         "1,2,4,-3\n",
-        " line 1: w_tr_left_m is -3: give a width of more than 0 m",
+        " line 1: w_tr_left_m is -3: give a width of more than 0 and at most 100 m",
     ),
+    "wide": ("1,2,4,101\n", " line 1: w_tr_left_m is 101: give a width of more than 0 and at most 100 m"),
     "narrow": (
         HEADER + lines([*RING[:7], (*RING[7][:2], 1.0, 1.4), *RING[8:]]),
         " line 9: the lane is 2.4 m wide, less than the car needs: give 2.5 m or more in all",

@@ -176,6 +176,7 @@ REFUSED = {
         with_points(FOUR, "width = 1.9"),
         "circuit bad: width is 1.9 m, less than the car needs: give 2.5 m or more",
     ),
+    "wide": (with_points(FOUR, "width = 201"), "circuit bad: width is 201 m, more than 200: give metres"),
     "far away": (
         with_points("[[0, 0], [1e308, 0], [100, 100], [0, 100]]"),
         "circuit bad: point 2 [1e+308, 0] lies more than 1e+06 m away: give it in metres",
