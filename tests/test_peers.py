@@ -39,7 +39,7 @@ def turn(rate: float, **parts: int) -> dict[str, Any]:
 
 def score(name: str, role: str, *rates: float, **parts: int) -> Score:
     setting = Setting(f"{name} 1", "200x66", "1/20 s")
-    return Score(Contestant(name, "a:B", role), setting, None, turn(1.0), [turn(rate, **parts) for rate in rates])
+    return Score(Contestant(name, "a:B", role), setting, 2.5, None, turn(1.0), [turn(rate, **parts) for rate in rates])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,7 @@ def test_the_table_compares_with_the_fastest_peer_that_ran() -> None:
     assert "old" not in page
     assert "4,000" in page
     assert "3,000 to 5,000" in page
+    assert "2.5" in page
     assert "not run: cannot install it" in page
     assert "hotlap is 20.0 times as fast as the fastest peer, fast." in page
     assert "physics 100, camera 50, rest 111; in all 261." in page

@@ -45,6 +45,7 @@ class Score:
     Attributes:
         contestant: which.
         setting: how it was set up; None where it did not start.
+        start_ms: median time of starting an episode [ms].
         why_not: why it has no figures; None where it has.
         first: what it did in its first episode.
         turns: what it did in each turn.
@@ -52,6 +53,7 @@ class Score:
 
     contestant: Contestant
     setting: Setting | None = None
+    start_ms: float = 0.0
     why_not: str | None = None
     first: dict[str, Any] = field(default_factory=dict)
     turns: list[dict[str, Any]] = field(default_factory=list)
@@ -103,9 +105,10 @@ class Worker:
             bufsize=0,
         )
 
-    def setting(self) -> Setting:
-        """What it says once it has started."""
-        return Setting(**self._answer(PATIENCE_S))
+    def start(self) -> tuple[Setting, float]:
+        """How it is set up, and the median time of starting an episode [ms]."""
+        said = self._answer(PATIENCE_S)
+        return Setting(said["version"], said["image"], said["frame"]), float(said["start_ms"])
 
     def drive(self, seconds: float, *, one_episode: bool = False) -> dict[str, Any]:
         """What `worker.drive` tells.
@@ -171,7 +174,7 @@ def hold(
             say(f"{score.contestant.name}: first episode")
             try:
                 worker = stack.enter_context(Worker(python_of(score.contestant.role), score.contestant))
-                score.setting = worker.setting()
+                score.setting, score.start_ms = worker.start()
                 score.first = worker.drive(first, one_episode=True)
                 running.append((score, worker))
             except NotRun as reason:

@@ -57,6 +57,7 @@ def figures(score: Score, scores: Sequence[Score]) -> dict[str, str]:
         "least to most": f"{min(score.rates):,.0f} to {max(score.rates):,.0f}",
         "first episode": f"{rate(score.first):,.0f}",
         "hotlap is": times(ours(scores), score),
+        "start (ms)": f"{score.start_ms:.1f}",
         "peak MB": f"{score.turns[-1]['peak_mb']:.0f}",
     }
 

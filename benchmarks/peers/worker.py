@@ -10,6 +10,7 @@ import importlib
 import itertools
 import json
 import os
+import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from benchmarks.peers.simulator import Simulator
+
+STARTS = 5
+"""Episodes started to see what that costs."""
 
 
 def drive(simulator: Simulator, seeds: Iterator[int], seconds: float, *, one_episode: bool) -> dict[str, Any]:
@@ -68,6 +72,16 @@ def drive(simulator: Simulator, seeds: Iterator[int], seconds: float, *, one_epi
     }
 
 
+def start_ms(simulator: Simulator, seeds: Iterator[int]) -> float:
+    """Median time of starting an episode, not counting the first [ms]."""
+    spent = []
+    for _ in range(STARTS):
+        began = perf_counter_ns()
+        simulator.begin(next(seeds))
+        spent.append((perf_counter_ns() - began) / 1e6)
+    return statistics.median(spent)
+
+
 def peak_mb() -> float:
     """The most memory this process has ever had resident [MB]."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
@@ -80,7 +94,7 @@ def answers(place: str, questions: Iterable[str]) -> Iterator[dict[str, Any]]:
     simulator: Simulator = getattr(importlib.import_module(module), name)()
     seeds = itertools.count()
     simulator.begin(next(seeds))
-    yield asdict(simulator.setting)
+    yield asdict(simulator.setting) | {"start_ms": start_ms(simulator, seeds)}
     for question in questions:
         yield drive(simulator, seeds, **json.loads(question))
 
