@@ -56,6 +56,18 @@ def test_a_resolved_case_holds_all_that_a_job_and_a_record_need() -> None:
     assert json.loads(json.dumps(found.facts)) == found.facts
 
 
+@pytest.mark.parametrize("name", ["simple+narrow", "generated:3:1000", "generated:3:1000+wall+worn"])
+def test_a_job_carries_any_circuit_whole(name: str) -> None:
+    found = case.Resolver([NET], Limits()).resolve(Case("net", name, "reverse"))
+    job = json.loads(json.dumps(found.job_case("k")))
+    again = circuit.read(circuit.Source(**job["circuit"])).facing(job["direction"])
+    assert again.digest == circuit.load(name).reversed().digest
+    assert (again.name, again.markings) == (name, found.circuit.markings)
+    assert found.facts["circuit"] == name
+    assert found.facts["width_m"] == again.width
+    assert name in str(found.case)
+
+
 def test_two_circuits_of_one_name_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "simple.toml"
     path.write_text(circuit.load("simple").source.text)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from envs import variants
+from envs import track_generator, variants
 from envs.errors import HarnessError, InputError, InvalidRunError
 from pipeline import display, evaluate, executors, listing, manifest, record, single
 from pipeline.case import Case
@@ -193,6 +193,14 @@ def test_a_circuit_file_can_be_driven(local: None, tmp_path: Path) -> None:
     done = hotlap("drive", "--model", "zero", "--circuit", str(path), "--direction", "reverse")
     assert done.exit_code == 0, done.output
     assert "zero mine reverse" in done.output
+
+
+def test_a_centreline_csv_under_a_variant_can_be_driven(local: None, tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(track_generator.generate(3, 1000.0))
+    done = hotlap("drive", "--model", "zero", "--circuit", f"{path}+worn")
+    assert done.exit_code == 0, done.output
+    assert "zero mine+worn forward" in done.output
 
 
 def test_a_harness_error_in_a_drive_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
