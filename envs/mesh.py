@@ -1,4 +1,4 @@
-"""A circuit as flat faces of one colour each: the road in strips that lie side by side, and the walls that stand by it."""
+"""A circuit as flat faces of one colour each: the road in strips that lie side by side, and the walls along it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def walls(circuit: Circuit, look: Look) -> Faces:
     piece = np.flatnonzero(standing.joined)
     ends = standing.points[piece[:, None] + np.array([0, 1, 1, 0])]
     corners, colours = [], []
-    for low, high, which in ((0.0, COPING, standing.post[piece].astype(np.int64)), (COPING, 1.0, np.full(len(piece), 2))):
+    for low, high, which in (
+        (0.0, COPING, standing.post[piece].astype(np.int64)),
+        (COPING, 1.0, np.full(len(piece), 2)),
+    ):
         heights = np.array([low, low, high, high]) * wall.height
         face = np.concatenate((ends, np.broadcast_to(heights[:, None], (len(piece), 4, 1))), axis=2)
         corners += [face, face[:, ::-1]]

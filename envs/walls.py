@@ -40,9 +40,9 @@ _SHADES = (1.0, 0.7, 1.15)  # brightness of panels, posts and the coping
 _SPACING = 4.0  # of posts [m]
 _CUTS = (0.0, 0.3, 1.5, 2.75)  # from a post's beginning: its end, and points that make bends round [m]
 # Depths at which a wall is cut, to be hazier behind; the last is where it ends [m].
-_STEPS = (57.0, 72.0, 90.0)
-_STEPS_IN_FOG = (6.0, 12.0, 20.0, 30.0, 42.0, 57.0, 72.0, 90.0)
-_CLEAR = 57.0  # depth up to which coping and posts are drawn [m]
+_STEPS = (26.0, 57.0, 72.0, 90.0)
+_STEPS_IN_FOG = (6.0, 12.0, 18.0, 26.0, 40.0, 57.0, 72.0, 90.0)
+_DETAIL = 26.0  # depth up to which coping and posts are about a pixel wide, and drawn [m]
 _QUAD = (np.array([0, 0, 2, 2]), np.array([0, 1, 1, 0]))  # level and end of a piece's corners
 _NEAR = 0.2  # depth from which on something is seen [m]
 _LEAST = 0.1  # that anything is taken to have [m]
@@ -138,7 +138,9 @@ class Walls:
         feet = near.points @ onto[:, :2].T - onto @ (view.x, view.y, view.z)
         _clip(feet, near.joined)
         raised = feet[None] + self._levels[..., None] * onto[:, 2]
-        places = np.rint(raised[..., :2] * ((1 << _SHIFT) / np.maximum(raised[..., 2:], _LEAST))).astype(np.int32)
+        places = raised[..., :2] / np.maximum(raised[..., 2:], _LEAST)
+        _inset(places[..., 1])
+        places = np.rint(places * (1 << _SHIFT)).astype(np.int32)
         posts = np.flatnonzero(near.post)
         quads = places[_QUAD[0], posts[:, None] + _QUAD[1]]
         for part in self._parts(feet, near.joined):
@@ -146,7 +148,7 @@ class Walls:
             foot, middle, top = places[:, part.begin : part.end]
             back = top[::-1]
             _fill(canvas, [np.concatenate((foot, back))], panel)
-            if self._steps[part.step] <= _CLEAR:
+            if self._steps[part.step] <= _DETAIL:
                 first, last = np.searchsorted(posts, (part.begin, part.end - 1))
                 if first < last:
                     _fill(canvas, list(quads[first:last]), dark)
@@ -247,6 +249,15 @@ def _clip(feet: Array, joined: Flags) -> None:
         near, far = (i, i + 1) if behind[i] else (i + 1, i)
         share = (_NEAR - feet[near, 2]) / (feet[far, 2] - feet[near, 2])
         feet[near] += share * (feet[far] - feet[near])
+
+
+def _inset(v: Array) -> None:
+    """Make up for OpenCV's smooth outlines, which reach a pixel beyond; (3, n) rows of foot, coping and top."""
+    foot, middle, top = v
+    inset = np.minimum((foot - top) / 2.0, 1.0)
+    foot -= inset
+    top += inset
+    np.maximum(middle - 1.0, top, out=middle)
 
 
 def _fill(canvas: Image, outlines: list[Places], colour: tuple[int, ...]) -> None:

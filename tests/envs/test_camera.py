@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from envs import circuit
@@ -14,8 +12,7 @@ from envs.camera import FRAME_SHAPE, CameraGeometry, GroundCamera
 from envs.conditions import draw
 from envs.look import Light, Look, Noise, Texture
 from envs.painting import Painting
-
-Floats = npt.NDArray[np.float64]
+from tests.envs.sight import Pose, crossings, distance, edge, pinhole, rows_crossed
 
 OVAL = """
 width = 6.0
@@ -34,51 +31,6 @@ angle = 180.0
 CONTRAST = (
     OVAL + "[markings]\ncentre = false\nedges = false\nasphalt = [0, 0, 0]\nground = [240, 240, 240]\nshoulder = 0.001"
 )
-
-
-class Pose(NamedTuple):
-    x: float
-    y: float
-    z: float = 0.0
-    roll: float = 0.0
-    pitch: float = 0.0
-    yaw: float = 0.0
-    speed: float = 9.0
-    yaw_rate: float = 0.2
-
-
-def pinhole(points: Floats, pose: Pose, geometry: CameraGeometry) -> Floats:
-    """(n, 3) world points to (n, 3) image u, v and depth, by homogeneous matrices; shares nothing with the camera."""
-
-    def rotation(axis: int, angle: float) -> Floats:
-        i, j = [(1, 2), (2, 0), (0, 1)][axis]
-        matrix = np.eye(4)
-        matrix[i, i] = matrix[j, j] = math.cos(angle)
-        matrix[j, i], matrix[i, j] = math.sin(angle), -math.sin(angle)
-        return matrix
-
-    def shift(x: float, y: float, z: float) -> Floats:
-        matrix = np.eye(4)
-        matrix[:3, 3] = x, y, z
-        return matrix
-
-    car = shift(pose.x, pose.y, pose.z) @ rotation(2, pose.yaw) @ rotation(1, pose.pitch) @ rotation(0, pose.roll)
-    camera = car @ shift(geometry.forward, geometry.left, geometry.height) @ rotation(1, geometry.tilt)
-    ahead, left, up = (np.linalg.inv(camera) @ np.column_stack([points, np.ones(len(points))]).T)[:3]
-    focal = 100.0 / math.tan(geometry.fov / 2.0)
-    return np.column_stack([99.5 - focal * left / ahead, 32.5 - focal * up / ahead, ahead])
-
-
-def edge(found: circuit.Circuit, side: float) -> Floats:
-    places = np.arange(0.0, found.length, 0.05)
-    return np.array([(*found.pose(float(s), side * found.width / 2.0)[:2], 0.0) for s in places])
-
-
-def crossings(row: Floats, level: float) -> Floats:
-    """Where a row of the image passes a grey level, to a part of a pixel."""
-    above = row > level
-    at = np.flatnonzero(above[1:] != above[:-1])
-    return np.asarray(at + (level - row[at]) / (row[at + 1] - row[at]))
 
 
 def camera_on(found: circuit.Circuit, look: Look | None = None) -> GroundCamera:
@@ -101,21 +53,8 @@ def test_lane_edges_fall_where_a_pinhole_puts_them(contrast: circuit.Circuit) ->
         pose = Pose(x, y, float(z), float(roll), float(pitch), heading + float(turn))
         frame = camera.render(pose, 0)[..., 1].astype(float)
         for points in edges:
-            u, v, ahead = pinhole(points, pose, camera.geometry).T
-            near = (ahead > 2.5) & (ahead < 20.0)
-            for i in np.flatnonzero(near[1:] & near[:-1]):
-                # The edge passes the middle of a row between these two points, and not along the row.
-                row = math.floor(max(v[i], v[i + 1]))
-                if (
-                    not 0 <= row < FRAME_SHAPE[0]
-                    or row < min(v[i], v[i + 1])
-                    or abs(u[i + 1] - u[i]) > 4.0 * abs(v[i + 1] - v[i])
-                ):
-                    continue
-                at = u[i] + (row - v[i]) / (v[i + 1] - v[i]) * (u[i + 1] - u[i])
-                if 5.0 < at < FRAME_SHAPE[1] - 6.0:
-                    found = crossings(frame[row], 120.0)
-                    errors.append(np.abs(found - at).min() if len(found) else np.inf)
+            crossed = rows_crossed(points, pose, camera.geometry)
+            errors += [distance(frame[row], at, 120.0) for row, at in crossed]
     assert len(errors) > 1500
     assert max(errors) < 1.0
     assert np.mean(errors) < 0.15
