@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envs.chassis import chassis
+from envs.car_parameters import CarParameters
 from envs.command import Command, normalised
 from envs.true_state import PREVIEW_POINTS, PREVIEW_STEP
 
@@ -37,6 +37,7 @@ LOOK_AHEAD_TIME = 0.4
 SHORTEST_LOOK_AHEAD = 3.0
 """... and at least [m]."""
 
+_CAR = CarParameters()
 _AHEAD: NDArray[np.float64] = PREVIEW_STEP * np.arange(1.0, PREVIEW_POINTS + 1.0)
 
 
@@ -48,7 +49,7 @@ def command(state: TrueState) -> Command:
 def steering(state: TrueState) -> float:
     """Steering angle towards the point it aims at, no further than the tyres hold at this speed [rad]."""
     hold = LATERAL_LIMIT / max(abs(state.speed), 1.0) ** 2
-    return math.atan(chassis().wheelbase * min(hold, max(-hold, pursuit(state))))
+    return math.atan((_CAR.wheelbase + _CAR.understeer * state.speed**2) * min(hold, max(-hold, pursuit(state))))
 
 
 def speed(state: TrueState) -> float:
@@ -63,9 +64,11 @@ def speed(state: TrueState) -> float:
 def pursuit(state: TrueState) -> float:
     """Curvature of the arc that leads the rear axle to the point on the centreline that it aims at [1/m].
 
-    R. C. Coulter, "Implementation of the Pure Pursuit Path Tracking Algorithm", CMU-RI-TR-92-01.
+    R. C. Coulter, "Implementation of the Pure Pursuit Path Tracking Algorithm", CMU-RI-TR-92-01, for an axle that
+    slips: on the arc it moves not along the car but outwards by its tyres' slip angle, which is the arc's curvature
+    times `rear_slip` times the speed squared.
     """
     aim = max(SHORTEST_LOOK_AHEAD, LOOK_AHEAD_TIME * state.speed)
-    x = float(np.interp(aim, _AHEAD, state.preview[:, 0])) + chassis().wheelbase / 2.0
+    x = float(np.interp(aim, _AHEAD, state.preview[:, 0])) + _CAR.wheelbase / 2.0
     y = float(np.interp(aim, _AHEAD, state.preview[:, 1]))
-    return 2.0 * y / (x * x + y * y)
+    return 2.0 * y / (x * x + y * y - 2.0 * x * _CAR.rear_slip * state.speed**2)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import pybullet
 
 from envs.camera import CameraGeometry, GroundCamera
-from envs.car import CONTROL_HZ, Car, CarParameters, CarState, connect
+from envs.car import CONTROL_HZ, Car, CarState, connect
+from envs.car_parameters import CarParameters
 from envs.painting import Painting
 from envs.progress import Judge, Limits, Progress, ProgressState
 from envs.true_state import Outlook, TrueState

@@ -30,7 +30,6 @@ VERSION = 1
 
 WORLD_SOURCES = (
     "envs/**/*.py",
-    "envs/**/*.urdf",
     "pipeline/__init__.py",
     "pipeline/protocol.py",
     "pipeline/world.py",

@@ -80,7 +80,7 @@ def test_what_does_not_decide_the_driving_is_not_in_the_key() -> None:
     ("path", "changes"),
     [
         ("envs/car.py", {"net", "zero", "sleep"}),
-        ("envs/car.urdf", {"net", "zero", "sleep"}),
+        ("envs/axle.py", {"net", "zero", "sleep"}),
         ("pipeline/episode.py", {"net", "zero", "sleep"}),
         ("pipeline/protocol.py", {"net", "zero", "sleep"}),
         ("docker/world/requirements.lock", {"net", "zero", "sleep"}),
