@@ -6,18 +6,20 @@ A step is `advance`, `judge`, `look`, in that order.
 from __future__ import annotations
 
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import pybullet
 
-from envs.camera import CameraGeometry, GroundCamera
+from envs.camera import GroundCamera
 from envs.car import CONTROL_HZ, Car, CarState, connect
 from envs.car_parameters import CarParameters
 from envs.painting import Painting
 from envs.progress import Judge, Limits, Progress, ProgressState
 from envs.true_state import Outlook, TrueState
+from envs.view import CameraGeometry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     import numpy as np
@@ -26,6 +28,20 @@ if TYPE_CHECKING:
     from envs.circuit import Circuit
     from envs.command import Command
     from envs.conditions import Conditions
+    from envs.look import Look
+    from envs.view import Pose
+
+
+START_MARGIN = 0.3
+"""A car is put down at least so far from the lane's edges [m]."""
+
+
+class Camera(Protocol):
+    """What a world needs of a camera; a frame is a pure function of (pose, step)."""
+
+    def render(self, pose: Pose, step: int) -> NDArray[np.uint8]:
+        """What it sees, (66, 200, 3) uint8 RGB, a new array."""
+        ...
 
 
 class Observation(NamedTuple):
@@ -65,7 +81,7 @@ class World:
         conditions: of every episode.
         limits: of the judge's patience.
         painting: of this circuit, to share one between worlds; painted here if not given.
-        camera: False leaves the frames out, for whoever needs none.
+        camera: makes the camera of a painting, geometry and look; None leaves the frames out, for whoever needs none.
         parameters: of the car.
 
     Attributes:
@@ -83,7 +99,7 @@ class World:
         limits: Limits | None = None,
         painting: Painting | None = None,
         *,
-        camera: bool = True,
+        camera: Callable[[Painting, CameraGeometry, Look], Camera] | None = GroundCamera,
         parameters: CarParameters | None = None,
     ) -> None:
         self.circuit = circuit
@@ -91,20 +107,17 @@ class World:
         self.limits = limits or Limits()
         self._parameters = parameters or CarParameters()
         self._outlook = Outlook(circuit)
-        self._camera = (
-            GroundCamera(painting or Painting(circuit), CameraGeometry(), conditions.look) if camera else None
-        )
+        geometry = CameraGeometry().moved(conditions.mount)
+        self._camera = camera(painting or Painting(circuit), geometry, conditions.look) if camera else None
         self._client: int | None = None
         self._frame: NDArray[np.uint8] | None = None
 
     def reset(self) -> Observation:
-        """Start an episode: the car stands where the conditions say."""
+        """Start an episode: the car stands where the conditions say, within the lane."""
         self.close()
         self._client = connect(self._parameters)
-        self._car = Car(self._client, self._parameters, self.conditions.grip)
-        x, y, heading = self.circuit.pose(
-            self.conditions.start_fraction * self.circuit.length, self.conditions.start_offset
-        )
+        self._car = Car(self._client, self._parameters, self.conditions.grip, self.conditions.steering_play)
+        x, y, heading = self._start()
         self._car.place(x, y, heading + self.conditions.start_heading)
         self._progress = Progress(self.circuit, x, y)
         self._judge = Judge(self.circuit.length, self.limits)
@@ -139,6 +152,7 @@ class World:
             state = "has not begun" if self._client is None else f"is over ({self.outcome})"
             raise RuntimeError(f"the episode {state}: call reset() first")
         self._car.apply(command)
+        self._car.push(self.conditions.pushes.at(self.step_index))
         self._car.step()
         self.step_index += 1
 
@@ -149,9 +163,16 @@ class World:
         self.outcome = self._judge.outcome(self.progress, self.time)
 
     def look(self) -> None:
-        """Third part of a step: the camera's frame."""
-        if self._camera is not None:
+        """Third part of a step: the camera's frame, or the last one again where this one is lost."""
+        if self._camera is not None and not self.conditions.loss.at(self.step_index):
             self._frame = self._camera.render(self.car_state, self.step_index)
+
+    def _start(self) -> tuple[float, float, float]:
+        """Where the car is put down: beside the centreline as the conditions say, but within the lane."""
+        circuit, along = self.circuit, self.conditions.start_fraction * self.circuit.length
+        beside = int(along / circuit.step) % len(circuit.points)
+        most_left, most_right = (float(side[beside]) - START_MARGIN for side in (circuit.left, circuit.right))
+        return circuit.pose(along, min(most_left, max(-most_right, self.conditions.start_offset)))
 
     @property
     def time(self) -> float:

@@ -13,6 +13,7 @@ import tomllib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from envs import conditions
 from envs.errors import HotlapError, InputError
 from pipeline.drive import DEADLINES
 from pipeline.drivers import RUNTIMES
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.case import Resolved
     from pipeline.manifest import ModelRow
 
-VERSION = 1
+VERSION = 2
 """Rises when the meaning of the key's parts changes."""
 
 WORLD_SOURCES = (
@@ -120,7 +121,11 @@ class Keys:
             "world": self._world,
             "circuit": {"name": resolved.circuit.name, "digest": resolved.circuit.digest},
             "direction": case.direction,
-            "conditions": {"name": case.conditions, "drawn": resolved.conditions.to_dict()},
+            "conditions": {
+                "version": conditions.version(),
+                "name": case.conditions,
+                "drawn": resolved.conditions.to_dict(),
+            },
             "limits": asdict(resolved.limits),
             "deadlines": DEADLINES,
             "seed": case.seed,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from envs import circuit
+from envs import circuit, conditions
 from pipeline import manifest, plan
 from pipeline.readme import block, first_table, with_table
 
@@ -106,6 +106,18 @@ def test_an_example_of_a_row_is_one(example: str, tmp_path: Path) -> None:
     path = tmp_path / "manifest.toml"
     path.write_text(example.replace("…", hashlib.sha256(artifact.read_bytes()).hexdigest()), encoding="utf-8")
     assert [row.name for row in manifest.load(path)] == ["my_model"]
+
+
+def test_every_severity_is_documented_as_it_is() -> None:
+    page = text(ROOT / "docs" / "world.md")
+    rows = [
+        f"| `{each.factor}` | {each.measure} | "
+        + " | ".join(", ".join(f"{value:g}" for value in step.values()) for step in each.steps)
+        + " |"
+        for each in conditions.severities()
+    ]
+    assert "\n".join(rows) in page
+    assert f"frozen as version {conditions.version()}" in page
 
 
 def test_ci_runs_the_readme_s_test_command() -> None:

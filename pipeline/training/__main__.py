@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from envs import circuit as circuits
 from envs.errors import HotlapError, InputError
@@ -34,6 +33,10 @@ if TYPE_CHECKING:
     from pipeline.training.schedule import Schedule
 
 ARCHITECTURE = "pilotnet"
+TRACK = "generated:{}:2000"
+FIRST_TRACK = 100_001
+"""Seed of the first generated track that is trained on; tests and benchmarks draw theirs from 1 up."""
+
 CACHE = manifest.ROOT / ".hotlap" / "training"
 WORKERS = 2
 MINUTES = (1.0, 240.0)
@@ -122,7 +125,7 @@ def train(options: Options, say: Callable[[str], None]) -> Path:
     _check_out(options.out)
     plan = schedule.SMOKE if options.smoke else schedule.full(options.minutes)
     *names, held_out = circuits.names("training")
-    names = names[: plan.circuits]
+    names = [*names[: plan.circuits], *(TRACK.format(FIRST_TRACK + i) for i in range(plan.tracks))]
     fit.seed_everything(options.seed, threads=WORKERS)
     say(f"seed {options.seed}: {plan.frames} frames on {len(names)} training circuits; {held_out} is kept for the end")
     network = networks.build(ARCHITECTURE)
@@ -132,9 +135,9 @@ def train(options: Options, say: Callable[[str], None]) -> Path:
     say(f"wrote {artifact} and its row in {artifact.with_name('manifest.toml')}")
     if plan.validation_seeds:
         seeds = range(1, plan.validation_seeds + 1)
-        torch.set_num_threads(1)
         say(f"driving {held_out}, which it has never seen")
-        for line in validate.lines(validate.laps(network, [held_out], ["nominal", "varied"], seeds)):
+        cases = validate.trials([held_out], ["nominal", "varied"], seeds, collect.DIRECTIONS)
+        for line in validate.lines(validate.laps(artifact, cases)):
             say(line)
     return artifact
 

@@ -14,7 +14,7 @@ import torch
 
 from envs import circuit as circuits
 from envs import conditions as weather
-from envs import expert
+from envs import expert, track_generator, variants
 from envs.car import CONTROL_HZ
 from envs.errors import HarnessError
 from envs.painting import Painting
@@ -42,13 +42,35 @@ START_OFFSET = 0.5
 START_HEADING = 0.2
 """Largest heading error at such a start [rad]."""
 
+ROOM = 3.0
+"""Starts and nudges stray as on a lane this wide to each side, where there is more [m]."""
+
+PAINTS = (
+    "white_guide_line",
+    "dashed_guide_line",
+    "worn",
+    "dashed_edges",
+    "no_edges",
+    "yellow_edges",
+    "sand",
+    "bare_earth",
+    "dry_grass",
+    "light_asphalt",
+    "dark_asphalt",
+    "wall",
+)
+"""Variants that every training circuit is driven in, in turn with itself."""
+
+LANES = ("no_guide_line", "narrow", "wide")
+"""Further ones, of circuits whose centreline is the middle of the lane and can be told without a line on it."""
+
 
 @dataclass(frozen=True)
 class Drive:
     """One circuit, direction and set of conditions, driven until its frames are full.
 
     Attributes:
-        circuit: name of a training circuit.
+        circuit: name of a training circuit, with its variant.
         direction: it is driven in.
         conditions: name of the set drawn from.
         seed: of the conditions' first draw and of the nudges; a further episode takes the next one.
@@ -71,6 +93,8 @@ def plan(
 ) -> list[Drive]:
     """The drives of a stage: all circuits and directions in turn, nominal ones spread evenly among the varied.
 
+    Every other time a circuit is one of its variants.
+
     Args:
         stage: how many frames.
         schedule: how many a drive.
@@ -85,6 +109,9 @@ def plan(
         start = number * schedule.frames_per_drive
         name, direction = rows[number % len(rows)]
         turn = number // len(rows) + number % len(rows)
+        choices = PAINTS if name.startswith(track_generator.PREFIX) else PAINTS + LANES
+        if turn % 2:
+            name += variants.JOINT + choices[turn // 2 % len(choices)]
         nominal = int((turn + 1) * schedule.nominal_share) > int(turn * schedule.nominal_share)
         drives.append(
             Drive(
@@ -129,11 +156,12 @@ def work(drives: Sequence[Drive], folder: Path, stride: int) -> None:
     """One process's share of the drives."""
     torch.set_num_threads(1)
     target = data.attach(folder, write=True)
-    paintings: dict[str, Painting] = {}
     loaded: dict[Path, nn.Module] = {}
+    name = ""
     for drive in drives:
-        circuit = circuits.load(drive.circuit)
-        painting = paintings.setdefault(drive.circuit, Painting(circuit))
+        if drive.circuit != name:  # they come sorted: one painting at a time is enough
+            name, circuit = drive.circuit, circuits.load(drive.circuit)
+            painting = Painting(circuit)
         network = None
         if drive.network is not None:
             if drive.network not in loaded:
@@ -161,7 +189,7 @@ def fill(
     while at < end:
         conditions = _start(weather.draw(drive.conditions, seed, drive.circuit, drive.direction), circuit, generator)
         seed += 1
-        nudges = Nudges(generator, CONTROL_HZ, circuit.half_width)
+        nudges = Nudges(generator, CONTROL_HZ, min(circuit.half_width, ROOM))
         phase = int(generator.integers(stride))
         with World(circuit, conditions, painting=painting) as world:
             world.reset()
@@ -176,7 +204,7 @@ def fill(
 
 def _start(conditions: Conditions, circuit: Circuit, generator: np.random.Generator) -> Conditions:
     """Every other episode starts further astray than its conditions say."""
-    offset = generator.uniform(-START_OFFSET, START_OFFSET) * circuit.half_width
+    offset = generator.uniform(-START_OFFSET, START_OFFSET) * min(circuit.half_width, ROOM)
     heading = generator.uniform(-START_HEADING, START_HEADING)
     if generator.random() < 0.5:
         return conditions

@@ -40,7 +40,8 @@ class Schedule:
         stride: of how many control steps one frame is kept; neighbours look too much alike to be worth their passes.
         batch: frames in one step of the optimiser.
         nominal_share: share of the drives under nominal conditions; the others have varied ones.
-        circuits: how many training circuits to drive at most (a smoke run takes few); None is all but the held-out one.
+        circuits: how many of the repository's training circuits to drive at most; None is all but the held-out one.
+        tracks: how many generated tracks to drive as well.
         validation_seeds: closed-loop cases for each held-out circuit, direction and set of conditions at the end.
     """
 
@@ -48,8 +49,9 @@ class Schedule:
     frames_per_drive: int = 100
     stride: int = 4
     batch: int = 64
-    nominal_share: float = 1 / 3
+    nominal_share: float = 0.4
     circuits: int | None = None
+    tracks: int = 24
     validation_seeds: int = 2
 
     @property
@@ -60,10 +62,10 @@ class Schedule:
 
 FULL = Schedule(
     stages=(
-        Stage("expert", 12_000, network_drives=False, passes=24_000, peak_rate=1e-3, last_rate=2e-4),
-        Stage("aggregation 1", 4_000, network_drives=True, passes=12_000, peak_rate=7e-4, last_rate=2e-4),
-        Stage("aggregation 2", 4_000, network_drives=True, passes=12_000, peak_rate=7e-4, last_rate=2e-4),
-        Stage("aggregation 3 and final fit", 4_000, network_drives=True, passes=60_000, peak_rate=7e-4, last_rate=0.0),
+        Stage("expert", 20_000, network_drives=False, passes=40_000, peak_rate=1e-3, last_rate=2e-4),
+        Stage("aggregation 1", 8_000, network_drives=True, passes=24_000, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 2", 8_000, network_drives=True, passes=24_000, peak_rate=7e-4, last_rate=2e-4),
+        Stage("aggregation 3 and final fit", 8_000, network_drives=True, passes=110_000, peak_rate=7e-4, last_rate=0.0),
     ),
 )
 
@@ -76,6 +78,7 @@ SMOKE = Schedule(
     frames_per_drive=16,
     batch=32,
     circuits=1,
+    tracks=1,
     validation_seeds=0,
 )
 

@@ -1,15 +1,19 @@
-"""Driving a network in process, lap by lap: what `python -m pipeline.training` reports at its end.
+"""Driving an artifact without drivers, records or containers: what `python -m pipeline.training` reports at its end.
 
-``python -m pipeline.training.validate --artifact FILE`` does the same for any artifact and any circuits.
+``python -m pipeline.training.validate --artifact FILE`` does the same for any artifact and any circuits; with
+``--generated 100`` on a hundred tracks that no network was trained on.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import sys
+from collections import defaultdict
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -17,12 +21,15 @@ import torch
 from envs import circuit as circuits
 from envs import conditions as weather
 from envs import expert
+from envs.camera import GroundCamera
+from envs.circuit import Direction
 from envs.errors import HotlapError
 from envs.painting import Painting
+from envs.track_generator import PREFIX
 from envs.world import World
 from pipeline import networks
 from pipeline.manifest import ROOT
-from pipeline.training.collect import DIRECTIONS
+from pipeline.statistics import Interval, Stratum, stratified_wilson, wilson
 from pipeline.training.pilot import answer
 
 if TYPE_CHECKING:
@@ -32,6 +39,22 @@ if TYPE_CHECKING:
 
     from envs.circuit import Circuit
     from envs.conditions import Conditions
+
+
+class Trial(NamedTuple):
+    """A case without its model.
+
+    Attributes:
+        circuit: a name, or a file.
+        direction: forward or reverse.
+        conditions: name of the set.
+        seed: of the draw.
+    """
+
+    circuit: str
+    direction: Direction
+    conditions: str
+    seed: int
 
 
 class Lap(NamedTuple):
@@ -61,7 +84,8 @@ class Lap(NamedTuple):
 def lap(circuit: Circuit, conditions: Conditions, painting: Painting, network: nn.Module | None) -> Lap:
     """Drive one case with `network`, or with the expert where there is none."""
     offsets, ways = [], []
-    with World(circuit, conditions, painting=painting) as world:
+    camera = GroundCamera if network is not None else None
+    with World(circuit, conditions, painting=painting, camera=camera) as world:
         world.reset()
         while world.outcome is None:
             command = expert.command(world.true_state) if network is None else answer(network, world.frame)
@@ -82,53 +106,109 @@ def lap(circuit: Circuit, conditions: Conditions, painting: Painting, network: n
         )
 
 
-def laps(
-    network: nn.Module | None, names: Sequence[str], conditions: Sequence[str], seeds: Sequence[int]
-) -> Iterator[Lap]:
-    """All cases of circuits `names` in both directions under each of `conditions` with each of `seeds`."""
-    for name in names:
-        forward = circuits.load(name)
-        painting = Painting(forward)
-        for direction in DIRECTIONS:
-            for kind in conditions:
-                for seed in seeds:
-                    drawn = weather.draw(kind, seed, name, direction)
-                    yield lap(forward.facing(direction), drawn, painting, network)
+def trials(
+    names: Iterable[str], conditions: Sequence[str], seeds: Sequence[int], directions: Sequence[Direction]
+) -> list[Trial]:
+    """Every combination, circuit by circuit."""
+    return [
+        Trial(name, direction, kind, seed)
+        for name in names
+        for direction in directions
+        for kind in conditions
+        for seed in seeds
+    ]
+
+
+def laps(artifact: Path | None, cases: Sequence[Trial], workers: int = 1) -> Iterator[Lap]:
+    """Drive all cases, in their order, the artifact's network or the expert where there is none.
+
+    Raises:
+        InputError: a circuit, conditions or the artifact are wrong.
+    """
+    work = [(artifact, name, list(group)) for name, group in groupby(cases, key=lambda each: each.circuit)]
+    if workers == 1:
+        for each in work:
+            yield from _on_one_circuit(each)
+        return
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(work))) as pool:
+        for driven in pool.imap(_on_one_circuit, work):
+            yield from driven
+
+
+def _on_one_circuit(work: tuple[Path | None, str, list[Trial]]) -> list[Lap]:
+    artifact, name, cases = work
+    torch.set_num_threads(1)
+    network = None if artifact is None else networks.load(artifact)
+    forward = circuits.load(name)
+    painting = Painting(forward)
+    return [
+        lap(
+            forward.facing(each.direction),
+            weather.draw(each.conditions, each.seed, forward.name, each.direction),
+            painting,
+            network,
+        )
+        for each in cases
+    ]
 
 
 def lines(driven: Iterable[Lap]) -> Iterator[str]:
-    """A heading, then one line for each circuit, direction and set of conditions, as soon as its laps are driven."""
-    yield f"{'circuit':14} {'direction':9} {'conditions':10} completed  speed m/s (least)  deviation m (most)"
+    """A heading, a line for each circuit, direction and set of conditions as soon as it is driven, then the totals."""
+    yield f"{'circuit':24} {'direction':9} {'conditions':10} completed  speed m/s (least)  deviation m (most)"
+    everything: dict[str, list[Lap]] = defaultdict(list)
     for (circuit, direction, conditions), group in groupby(driven, key=lambda each: each[:3]):
         of = list(group)
-        done = sum(each.outcome == "completed" for each in of)
-        speeds, deviations = [each.speed for each in of], [each.deviation for each in of]
-        yield (
-            f"{circuit:14} {direction:9} {conditions:10} {done:4d}/{len(of):<4d}  "
-            f"{np.mean(speeds):8.2f} ({min(speeds):.2f})    {np.mean(deviations):8.3f} ({max(deviations):.3f})"
-        )
+        everything[conditions] += of
+        yield f"{circuit:24} {direction:9} {_figures(conditions, of)}"
         for each in of:
             if each.outcome != "completed":
                 yield f"    seed {each.seed}: {each.outcome} at {each.progress:.0%}"
+    for conditions, of in everything.items():
+        low, high = interval(of)
+        yield f"{'all':24} {'':9} {_figures(conditions, of)}   95 % interval {100.0 * low:.1f} to {100.0 * high:.1f} %"
+
+
+def interval(of: Iterable[Lap]) -> Interval:
+    """Of the share completed: over seeds where a circuit was driven with several, else over circuits."""
+    groups: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for each in of:
+        groups[each.circuit, each.direction].append(each.outcome == "completed")
+    strata = [Stratum(sum(group), len(group)) for group in groups.values()]
+    if max(stratum.cases for stratum in strata) == 1:
+        return wilson(sum(stratum.completed for stratum in strata), len(strata))
+    return stratified_wilson(strata)
+
+
+def _figures(conditions: str, of: Sequence[Lap]) -> str:
+    done = sum(each.outcome == "completed" for each in of)
+    speeds, deviations = [each.speed for each in of], [each.deviation for each in of]
+    return (
+        f"{conditions:10} {done:4d}/{len(of):<4d}  {np.mean(speeds):8.2f} ({min(speeds):.2f})    "
+        f"{np.mean(deviations):8.3f} ({max(deviations):.3f})"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.training.validate", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.training.validate")
     parser.description = "Drive an artifact in process, without drivers, records or containers, and print the laps."
     parser.add_argument(
         "--artifact", type=Path, default=ROOT / "weights" / "pilotnet.safetensors", help="what to drive"
     )
     parser.add_argument("--circuits", nargs="+", metavar="NAME", help="default: the benchmark circuits")
+    parser.add_argument("--generated", type=int, metavar="N", help="generated tracks 1 to N instead")
+    parser.add_argument("--directions", nargs="+", default=get_args(Direction), choices=get_args(Direction))
     parser.add_argument("--conditions", nargs="+", default=["nominal", "varied"], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=10, help="cases for each of them, seeds 1, 2, …")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (as many as cores)")
     parser.add_argument("--expert", action="store_true", help="drive with the expert instead")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
+    names = options.circuits or circuits.names("benchmark")
+    if options.generated:
+        names = [f"{PREFIX}{seed}" for seed in range(1, options.generated + 1)]
+    cases = trials(names, options.conditions, range(1, options.seeds + 1), options.directions)
     try:
-        network = None if options.expert else networks.load(options.artifact)
-        names = options.circuits or circuits.names("benchmark")
-        for line in lines(laps(network, names, options.conditions, range(1, options.seeds + 1))):
+        for line in lines(laps(None if options.expert else options.artifact, cases, options.workers)):
             print(line, flush=True)
     except HotlapError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -15,8 +15,9 @@ import pytest
 from envs import circuit as circuits
 from envs.camera import FRAME_SHAPE
 from envs.command import Command, normalised
-from envs.conditions import Conditions, draw
+from envs.conditions import Conditions, Loss, Pushes, draw
 from envs.expert import command
+from envs.look import Look, Mount, Noise
 from envs.progress import COMPLETED, LEFT_LANE, STALLED
 from envs.true_state import TrueState
 from envs.world import World
@@ -35,7 +36,7 @@ def circle() -> Circuit:
 
 
 def blind(conditions: Conditions, circuit: Circuit | None = None) -> World:
-    return World(circuit or circle(), conditions, camera=False)
+    return World(circuit or circle(), conditions, camera=None)
 
 
 def trajectory(world: World, steps: int) -> str:
@@ -90,6 +91,54 @@ def test_starts_where_the_conditions_say() -> None:
     assert observation.progress.offset == pytest.approx(0.5, abs=1e-3)
     assert observation.progress.heading_error == pytest.approx(-0.05, abs=1e-6)
     assert observation.progress.distance == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_starts_within_the_lane_however_narrow(side: float) -> None:
+    narrow = circuits.parse(CIRCLE.replace("6.0", "2.6"), "narrow")
+    with blind(Conditions(start_offset=1.4 * side), narrow) as world:
+        assert world.reset().progress.offset == pytest.approx(1.0 * side, abs=1e-3)
+        assert world.outcome is None
+
+
+def test_a_lost_frame_is_the_last_one_again() -> None:
+    loss = Loss(seed=2, share=0.5)
+    with World(circle(), Conditions(loss=loss, look=Look(noise=Noise(1, 2.0)))) as world:
+        last = world.reset().frame
+        seen = set()
+        for step in range(1, 30):
+            frame = world.step(normalised(5.0, 0.12)).observation.frame
+            assert (frame is last) == loss.at(step)
+            seen.add(loss.at(step))
+            last = frame
+        assert seen == {True, False}
+
+
+def test_pushes_and_play_reach_the_car() -> None:
+    def sideways(conditions: Conditions) -> float:
+        with blind(conditions, circuits.load("simple")) as world:
+            world.reset()
+            for _ in range(80):
+                world.step(normalised(8.0, 0.0))
+            return world.progress.offset
+
+    assert abs(sideways(Conditions())) < 0.02
+    assert abs(sideways(Conditions(pushes=Pushes(seed=3, acceleration=8.0)))) > 0.1
+
+    def turned(play: float) -> float:
+        with blind(Conditions(steering_play=play)) as world:
+            world.reset()
+            for _ in range(40):
+                world.step(normalised(4.0, 0.1))
+            return world.car_state.steering
+
+    assert turned(0.0) == pytest.approx(0.1)
+    assert turned(0.04) == pytest.approx(0.08)
+
+
+def test_the_camera_sits_where_the_conditions_put_it() -> None:
+    with World(circle(), Conditions()) as straight, World(circle(), Conditions(mount=Mount(tilt=0.05))) as tilted:
+        assert not np.array_equal(straight.reset().frame, tilted.reset().frame)
 
 
 def test_true_state_shows_the_lane_in_the_cars_eyes() -> None:

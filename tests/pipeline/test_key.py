@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envs import conditions
 from envs.progress import Limits
 from pipeline import case, key
-from pipeline.case import Case
+from pipeline.case import Case, Resolved
 from pipeline.drivers import RUNTIMES
 from pipeline.manifest import ROOT, ModelRow
 
@@ -35,6 +36,10 @@ def copy(tmp_path: Path) -> Path:
 def of(row: ModelRow = NET, root: Path = ROOT, limits: Limits | None = None, **words: object) -> str:
     wanted = replace(Case(row.name, "simple"), **words)  # type: ignore[arg-type]
     return key.Keys(root).of(case.Resolver([row], limits or Limits()).resolve(wanted))
+
+
+def resolved() -> Resolved:
+    return case.Resolver([NET], Limits()).resolve(Case("net", "simple"))
 
 
 def test_the_same_case_has_the_same_key() -> None:
@@ -172,3 +177,13 @@ def test_all_that_a_driver_imports_is_in_the_key(runtime: str) -> None:
     needed = imported(ROOT / "pipeline" / "drivers" / "__main__.py") | imported(ROOT / module)
     assert module in own
     assert needed <= own | matching(key.WORLD_SOURCES)  # the world's sources are in every key
+
+
+def test_another_version_of_the_conditions_has_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = resolved()
+    before, other = key.Keys().parts(same), conditions.version() + 1
+    monkeypatch.setattr(conditions, "version", lambda: other)
+    after = key.Keys().parts(same)
+    assert after["conditions"].pop("version") == other
+    assert before["conditions"].pop("version") == other - 1
+    assert after == before
