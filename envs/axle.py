@@ -1,7 +1,7 @@
 """One axle: the springs, dampers and tyres of its two wheels, taken together.
 
-The force of a step is the one at its middle, worked out from the velocity at its beginning and from how the force itself
-will have changed it by then (a Rosenbrock method of second order). That is what lets the steps be long.
+The force of a step is the one at its middle, worked out from the velocity at its beginning and from how the force
+itself will have changed it by then (a Rosenbrock method of second order). That is what lets the steps be long.
 """
 
 from __future__ import annotations
