@@ -14,7 +14,7 @@ ARGS ?=
 HOTLAP := .venv/bin/python -m pipeline
 TOX := .hotlap/tox/bin/tox
 
-.PHONY: help setup evaluate full drive measure train table publish readme test test-container test-trainer peers lint images lock clean
+.PHONY: help setup evaluate full drive measure train table publish readme test test-container peers lint images lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,9 +50,6 @@ test: .hotlap/tox/ready ## Lint, type check and test; no Docker needed
 
 test-container: .hotlap/tox/ready ## Test on a real Docker daemon
 	$(TOX) run -e containers
-
-test-trainer: .hotlap/tox/ready ## Let Stable-Baselines3 learn to keep the lane; minutes
-	$(TOX) run -e trainer
 
 peers: .venv/ready ## Measure hotlap's speed beside other simulators', nothing else running
 	.venv/bin/python -m benchmarks.peers $(ARGS)

@@ -1,4 +1,4 @@
-"""A standard trainer learns to drive: docs/examples/keep_the_lane.py, in the environment of `tox run -e trainer`."""
+"""A standard trainer learns to drive: docs/examples/keep_the_lane.py, seen by a test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed; `make test-trainer` installs it")
+pytest.importorskip("stable_baselines3", reason="Stable-Baselines3 is not installed; `make test` installs it")
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "examples" / "keep_the_lane.py"
 CIRCUIT = "many_curves"  # tagged "benchmark": no training circuit
@@ -48,7 +48,6 @@ def test_the_reward_is_the_metres_won_and_less_of_them_off_the_centre(example: S
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_it_learns_to_keep_the_lane_of_a_circuit_it_has_never_seen(example: SimpleNamespace) -> None:
     model = example.learner(seed=1)
     untrained = statistics.median(example.metres(model, CIRCUIT, SEEDS))

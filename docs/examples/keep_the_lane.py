@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.spaces import Box
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -96,6 +97,7 @@ def course(circuit: str, *, training: bool) -> gymnasium.Env[Any, Any]:
 
 def learner(seed: int) -> PPO:
     """A network that has learned nothing yet, on the training circuits."""
+    torch.set_num_threads(1)  # so small a network is slower on more
     circuits = DummyVecEnv([partial(course, name, training=True) for name in TRAINING])
     return PPO(
         "MlpPolicy",
