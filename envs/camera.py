@@ -173,13 +173,12 @@ def _turned(view: View, pose: Pose, yaw: float, ago: float) -> View:
     middle = pose.yaw + angle / 2.0
     ahead = pose.speed * ago
     dx, dy = view.x - pose.x, view.y - pose.y
-    east = tuple(cosine * e - sine * n for e, n in zip(view.east, view.north, strict=True))
-    north = tuple(sine * e + cosine * n for e, n in zip(view.east, view.north, strict=True))
+    (e0, e1, e2), (n0, n1, n2) = view.east, view.north
     return view._replace(
         x=pose.x + cosine * dx - sine * dy - ahead * math.cos(middle),
         y=pose.y + sine * dx + cosine * dy - ahead * math.sin(middle),
-        east=east,
-        north=north,
+        east=(cosine * e0 - sine * n0, cosine * e1 - sine * n1, cosine * e2 - sine * n2),
+        north=(sine * e0 + cosine * n0, sine * e1 + cosine * n1, sine * e2 + cosine * n2),
     )
 
 

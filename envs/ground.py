@@ -80,7 +80,8 @@ class Ground:
         c, r = column % periods * TILE, row % periods * TILE
         factor = texture[r : r + TILE, c : c + TILE]
         if self._patches is not None:
-            factor = cv2.multiply(factor, self._shadow(self._patches, level, column, row), scale=1.0 / 255.0)
+            shadow = self._shadow(self._patches, level, column, row)
+            factor = np.asarray(cv2.multiply(factor, shadow, scale=1.0 / 255.0), np.uint8)
         return np.asarray(cv2.multiply(painted, factor, scale=1.0 / _NEUTRAL), np.uint8)
 
     def _shadow(self, pattern: Image, level: int, column: int, row: int) -> Image:
@@ -97,7 +98,7 @@ class Ground:
     def _period(self, level: int) -> int:
         """Tiles of a level after which texture and shadow both repeat."""
         if self._patches is None:
-            return self._textures[level].shape[0] // TILE
+            return int(self._textures[level].shape[0]) // TILE
         return max(1, round(_PATCH_PERIOD * _PATCH_TEXEL / (TILE * TEXEL * (1 << level))))
 
 

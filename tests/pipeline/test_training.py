@@ -13,13 +13,11 @@ import pytest
 import torch
 
 from envs import circuit as circuits
-from envs import conditions as weather
 from envs.command import Command
 from envs.errors import HarnessError, InputError
-from envs.painting import Painting
 from pipeline import manifest, networks
 from pipeline.training import __main__ as program
-from pipeline.training import cache, collect, fit, row, schedule, validate
+from pipeline.training import cache, collect, fit, row, schedule
 from pipeline.training import dataset as data
 from pipeline.training.pilot import Nudges, answer
 from pipeline.training.schedule import Stage
@@ -205,11 +203,27 @@ def test_a_plan_fills_all_frames_once_and_mixes_everything(tmp_path: Path) -> No
     )
     frames = [frame for drive in drives for frame in range(drive.first, drive.first + drive.count)]
     assert frames == list(range(700, 5_710))
-    seen = {(drive.circuit, drive.direction, drive.conditions) for drive in drives}
+    seen = {(drive.circuit.partition("+")[0], drive.direction, drive.conditions) for drive in drives}
     assert len(seen) == 3 * 2 * 2
+    painted = {drive.circuit.partition("+")[2] for drive in drives}
+    assert painted == {"", *collect.PAINTS, *collect.LANES}
+    assert sum("+" in drive.circuit for drive in drives) == pytest.approx(len(drives) / 2, abs=2)
     assert len({drive.seed for drive in drives}) == len(drives)
     share = sum(drive.conditions == "nominal" for drive in drives) / len(drives)
     assert share == pytest.approx(schedule.FULL.nominal_share, abs=0.05)
+
+
+def test_a_generated_track_keeps_the_line_that_shows_its_centre() -> None:
+    drives = collect.plan(
+        replace(STAGE, frames=20_000), schedule.FULL, ["generated:100001:2000"], first=0, seed=3, network=None
+    )
+    assert {drive.circuit.partition("+")[2] for drive in drives} == {"", *collect.PAINTS}
+
+
+def test_every_variant_of_every_training_circuit_is_a_road() -> None:
+    for name in circuits.names("training"):
+        for variant in (*collect.PAINTS, *collect.LANES):
+            assert circuits.load(f"{name}+{variant}").length > 100.0
 
 
 def _drive(network: Path | None = None, count: int = 30) -> collect.Drive:
@@ -253,30 +267,6 @@ def test_a_process_that_dies_is_told_of(tmp_path: Path) -> None:
 def test_training_and_benchmark_circuits_are_apart() -> None:
     assert len(circuits.names("training")) >= 6
     assert not set(circuits.names("training")) & set(circuits.names("benchmark"))
-
-
-# trying a network
-
-
-def test_the_expert_completes_a_lap_in_validation() -> None:
-    circuit = circuits.load(circuits.names("training")[0])
-    drawn = weather.draw("nominal", 1, circuit.name, "forward")
-    lap = validate.lap(circuit, drawn, Painting(circuit), None)
-    assert lap.outcome == "completed"
-    assert lap.progress == 1.0
-    assert lap.speed > 5.0
-    assert lap.deviation < 0.3
-    assert "1/1" in list(validate.lines([lap]))[1]
-
-
-def test_the_summary_names_a_lap_that_failed() -> None:
-    lap = validate.Lap("simple", "forward", "varied", 4, "left_lane", 0.25, 7.0, 0.5)
-    assert list(validate.lines([lap]))[2].strip() == "seed 4: left_lane at 25%"
-
-
-def test_validation_refuses_an_artifact_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert validate.main(["--artifact", "none.safetensors"]) == 3
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 # the row
