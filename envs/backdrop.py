@@ -27,11 +27,13 @@ FADE = (1.3, 2.3)
 USUAL_HEIGHT = 1.2
 """Height of a camera that `FADE` is given for [m]."""
 
+SKY = ((196, 212, 226), (112, 154, 204))
+"""RGB of the sky at the horizon, and high above it."""
+
 UPRIGHT = 1e-9
 """Less sink per row than this, and the horizon is not above the road in the picture."""
 
 _HEIGHT, _WIDTH, _ = FRAME_SHAPE
-_SKY = ((196, 212, 226), (112, 154, 204))  # RGB at the horizon, and `_SKY_HEIGHT` above it
 _SKY_HEIGHT = 48  # [pixels]
 _FOG: Colour = (200, 204, 208)
 _FOG_DEPTH = 40.0  # of the layer of fog above the road [m]
@@ -109,7 +111,7 @@ def _table(look: Look, haze: np.ndarray, geometry: CameraGeometry, deepest: int)
     """
     n = (_SKY_HEIGHT + deepest) * _FINENESS
     below = (np.arange(n) + 0.5) / _FINENESS - _SKY_HEIGHT
-    low, high = lit(_SKY[0], look.light), lit(_SKY[1], look.light)
+    low, high = lit(SKY[0], look.light), lit(SKY[1], look.light)
     sky = low + (high - low) * np.clip(-below / _SKY_HEIGHT, 0.0, 1.0)[:, None]
     rise = np.maximum(-below, 0.5) / geometry.focal
     sky += (haze - sky) * (1.0 - np.exp(-look.fog.extinction * _FOG_DEPTH / rise))[:, None]

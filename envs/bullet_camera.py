@@ -20,7 +20,7 @@ from envs.ground import lit
 from envs.lens import effects
 from envs.noise import NoiseBank
 from envs.painting import CHANNELS
-from envs.view import FRAME_SHAPE, MIDDLE, Projection, axes_of
+from envs.view import FRAME_SHAPE, MIDDLE, Projection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +112,7 @@ class BulletCamera:
 
     def _rendered(self, view: View) -> tuple[Image, Array, Array]:
         """(66, 200, CHANNELS) colours, (66, 200) number of the body or -1, and (66, 200) OpenGL's depth."""
-        axes = axes_of(view) * ((1.0,), (-1.0,), (-1.0,))  # OpenGL's: right, up, back
+        axes = _axes(view) * ((1.0,), (-1.0,), (-1.0,))  # OpenGL's: right, up, back
         place = np.eye(4)
         place[:3, :3], place[:3, 3] = axes, -axes @ (view.x, view.y, view.z)
         _, _, colours, depth, body = pybullet.getCameraImage(
@@ -166,6 +166,15 @@ class BulletCamera:
                 physicsClientId=self._client,
             )
             yield _Shape(shape, place, stands)
+
+
+def _axes(view: View) -> Array:
+    """(3, 3) unit vectors in the world's axes: the image's right, its down, and the optical axis."""
+    rays = np.array((view.east, view.north, view.sink))
+    rays[2] *= -1.0
+    right, down, corner = rays.T
+    pixel = math.hypot(*right.tolist())
+    return np.array((right / pixel, down / pixel, corner + MIDDLE[0] * right + MIDDLE[1] * down))
 
 
 def _lens(geometry: CameraGeometry) -> list[float]:

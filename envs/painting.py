@@ -18,6 +18,8 @@ from envs.kept import Kept
 from envs.strips import Strips
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from envs.circuit import Circuit
     from envs.curve import Array
     from envs.lane import Flags, Index
@@ -67,7 +69,11 @@ class Painting:
             np.stack([getattr(strip, side) for strip in self._strips.strips])[..., None] for side in ("left", "right")
         )
         self._corridor = [_corridor(forward.points, self._strips.reach)]
+        # Filling whole texels is 30 times as fast as bytes, and fresh memory would cost more than what is drawn on it.
+        self._plain_texel = np.array((*self.ground, 0), np.uint8).view(np.uint32)[0]
+        self._canvas = np.empty((TILE * _FINE_FURTHER) ** 2, np.uint32)
         self._seed = int(forward.road[:8], 16)
+        self._shares: dict[tuple[float, int], npt.NDArray[np.float32]] = {}
 
     def has(self, level: int, column: int, row: int) -> bool:
         """Whether any of the road lies on a tile."""
@@ -89,23 +95,26 @@ class Painting:
 
     def plain(self, side: int) -> Image:
         """A (side, side, CHANNELS) uint8 square of ground without road."""
-        colour = np.array((*self.ground, 0), np.uint8).view(np.uint32)[0]  # filling whole texels is 30 times as fast
-        return np.full((side, side), colour, np.uint32).view(np.uint8).reshape(side, side, CHANNELS)
+        return np.full((side, side), self._plain_texel, np.uint32).view(np.uint8).reshape(side, side, CHANNELS)
 
     def _drawn(self, level: int, column: int, row: int) -> Image:
         """A tile from the circuit's geometry."""
         side = TILE * TEXEL * (1 << level)
         corner = np.array([column * side, row * side])
         fine = _FINE_FURTHER if level else _FINE
-        canvas = self.plain(fine * TILE)
+        canvas = self._canvas[: (fine * TILE) ** 2].reshape(fine * TILE, fine * TILE)
+        canvas.fill(self._plain_texel)
+        canvas = canvas.view(np.uint8).reshape(*canvas.shape, CHANNELS)
         polygons = [(run, self._polygons(run, corner, fine * TILE / side)) for run in self._strips.runs(corner, side)]
+        for _, outlines in polygons:
+            _keep_off_borders(outlines[..., 0], len(canvas))
         for k, strip in enumerate(self._strips.strips):
-            before = canvas.copy() if strip.wear else None
-            for run, outlines in polygons:
-                for piece in _pieces(outlines[k], strip, run):
-                    cv2.fillPoly(canvas, [piece], (*strip.colour, 0), shift=_SHIFT)
-            if before is not None:
-                _wear_off(canvas, before, self._worn(strip.wear, level, fine), (column, row))
+            pieces = [piece for run, outlines in polygons for piece in _pieces(outlines[k], strip, run)]
+            if strip.wear:
+                _paint_worn(canvas, pieces, strip.colour, self._left_of(strip.wear, level, fine), (column, row))
+                continue
+            for piece in pieces:
+                cv2.fillPoly(canvas, [piece], (*strip.colour, 0), shift=_SHIFT)
         while canvas.shape[0] > TILE:
             half = canvas.shape[0] // 2
             canvas = np.asarray(cv2.resize(canvas, (half, half), interpolation=cv2.INTER_AREA), np.uint8)
@@ -128,12 +137,14 @@ class Painting:
         outlines = np.concatenate([origin, origin[::-1]]) + outlines * np.concatenate([unit, unit[::-1]])
         return np.asarray(np.rint(outlines * (1 << _SHIFT)).astype(np.int32, order="C"))
 
-    def _worn(self, wear: float, level: int, fine: int) -> npt.NDArray[np.float32]:
+    def _left_of(self, wear: float, level: int, fine: int) -> npt.NDArray[np.float32]:
         """(n, n) share of the paint that is left on each pixel of a level's canvas; it repeats."""
-        share = (self._unevenness >= np.quantile(self._unevenness, wear)).astype(np.float32)
-        side = max(1, _WEAR_PERIOD * fine // _FINE >> level)
-        way = cv2.INTER_AREA if side < _WEAR_PERIOD else cv2.INTER_NEAREST
-        return np.asarray(cv2.resize(share, (side, side), interpolation=way), np.float32)
+        if (wear, level) not in self._shares:
+            share = (self._unevenness >= np.quantile(self._unevenness, wear)).astype(np.float32)
+            side = max(1, _WEAR_PERIOD * fine // _FINE >> level)
+            way = cv2.INTER_AREA if side < _WEAR_PERIOD else cv2.INTER_NEAREST
+            self._shares[wear, level] = np.asarray(cv2.resize(share, (side, side), interpolation=way), np.float32)
+        return self._shares[wear, level]
 
     @cached_property
     def _unevenness(self) -> npt.NDArray[np.float32]:
@@ -157,12 +168,33 @@ def _pieces(outline: npt.NDArray[np.int32], strip: Strip, run: Index) -> list[np
     ]
 
 
-def _wear_off(canvas: Image, before: Image, left: npt.NDArray[np.float32], place: tuple[int, int]) -> None:
-    """Leave of the paint on a tile's canvas only what is `left` of it, and show what was there `before`."""
-    side = canvas.shape[0]
-    columns, rows = ((first * side + np.arange(side)) % len(left) for first in place)
-    share = left[rows[:, None], columns][..., None]
-    canvas[:] = np.rint(before + share * (canvas.astype(np.float32) - before))
+def _keep_off_borders(x: npt.NDArray[np.int32], side: int) -> None:
+    """Move corners that OpenCV would round to the first or the last of `side` columns of pixels to just beside it.
+
+    OpenCV 5.0 spills paint from such a corner far into the picture, if the one before it is outside.
+    """
+    half = (1 << _SHIFT - 1) + 1
+    for column in (0, side - 1 << _SHIFT):
+        on = np.abs(x - column) < half
+        x[on] = np.where(x[on] < column, column - half, column + half)
+
+
+def _paint_worn(
+    canvas: Image,
+    pieces: Sequence[npt.NDArray[np.int32]],
+    colour: Colour,
+    left: npt.NDArray[np.float32],
+    place: tuple[int, int],
+) -> None:
+    """Paint what is `left` of each pixel's paint on the canvas of the tile at `place` (column, row)."""
+    mask = np.zeros(canvas.shape[:2], np.uint8)
+    for piece in pieces:
+        cv2.fillPoly(mask, [piece], (1,), shift=_SHIFT)
+    rows, columns = np.nonzero(mask)
+    first_column, first_row = (number * len(mask) for number in place)
+    share = left[(first_row + rows) % len(left), (first_column + columns) % len(left), None]
+    under = canvas[rows, columns].astype(np.float32)
+    canvas[rows, columns] = np.rint(under + share * (np.array((*colour, 0), np.float32) - under))
 
 
 def _corridor(points: Array, reach: float) -> set[tuple[int, int]]:

@@ -9,11 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from envs.look import Mount
 
 FRAME_SHAPE = (66, 200, 3)
@@ -145,15 +141,6 @@ class Projection:
 def view_of(pose: Pose, geometry: CameraGeometry) -> View:
     """Where a camera on the car is and where its pixels look."""
     return Projection(geometry).view(pose)
-
-
-def axes_of(view: View) -> NDArray[np.float64]:
-    """(3, 3) unit vectors in the world's axes: the image's right, its down, and the optical axis."""
-    rays = np.array((view.east, view.north, view.sink))
-    rays[2] *= -1.0
-    right, down, corner = rays.T
-    pixel = math.hypot(*right.tolist())
-    return np.array((right / pixel, down / pixel, corner + MIDDLE[0] * right + MIDDLE[1] * down))
 
 
 def _dot(a: tuple[float, ...], b: tuple[float, ...]) -> float:

@@ -18,7 +18,6 @@ from envs.curve import Curve
 from envs.ground import lit
 from envs.kept import Kept
 from envs.lane import Lane
-from envs.view import FRAME_SHAPE, MIDDLE, axes_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -51,7 +50,6 @@ _FINE_WITHIN = 28.0  # of a square's middle, bends are round [m]
 _SECTORS = 8  # directions for each of which that is done
 _HALF_VIEW = math.radians(70.0)  # to either side of a sector, nothing beyond is seen
 _KEPT = 512
-_WIDTH = float(FRAME_SHAPE[1])
 _SHIFT = 4  # fractional bits of the coordinates given to OpenCV
 
 
@@ -122,19 +120,16 @@ class Walls:
         """Draw the walls over a picture of ground and sky.
 
         Args:
-            canvas: (66, 200, 3 or 4) uint8, red, green and blue first; changed in place.
-            view: of the camera.
+            canvas: (height, width, 3 or 4) uint8, red, green and blue first; changed in place.
+            view: of the camera, whose pixels are the canvas's.
         """
         if self._feet is None:
             return
-        axes = axes_of(view)
-        near = self._around(self._feet, view, axes[2])
+        # The way from the camera to a place, times this: (u, v, 1) times the place's depth.
+        onto = np.linalg.inv(np.array((view.east, view.north, np.negative(view.sink))))
+        near = self._around(self._feet, view, onto[2])
         if len(near.points) < 2:
             return
-        # From the camera to a place, times this: (u, v, 1) times the depth.
-        onto = axes / math.hypot(view.east[0], view.north[0], view.sink[0])
-        onto[2] = axes[2]
-        onto[:2] += np.outer(MIDDLE, axes[2])
         feet = near.points @ onto[:, :2].T - onto @ (view.x, view.y, view.z)
         _clip(feet, near.joined)
         raised = feet[None] + self._levels[..., None] * onto[:, 2]
@@ -143,7 +138,7 @@ class Walls:
         places = np.rint(places * (1 << _SHIFT)).astype(np.int32)
         posts = np.flatnonzero(near.post)
         quads = places[_QUAD[0], posts[:, None] + _QUAD[1]]
-        for part in self._parts(feet, near.joined):
+        for part in self._parts(feet, near.joined, canvas.shape[1]):
             panel, dark, bright = self._colours[part.step]
             foot, middle, top = places[:, part.begin : part.end]
             back = top[::-1]
@@ -154,8 +149,8 @@ class Walls:
                     _fill(canvas, list(quads[first:last]), dark)
                 _fill(canvas, [np.concatenate((middle, back))], bright)
 
-    def _parts(self, feet: Array, joined: Flags) -> list[_Part]:
-        """What is to be filled, from far to near."""
+    def _parts(self, feet: Array, joined: Flags, width: int) -> list[_Part]:
+        """What is to be filled in a picture of that width, from far to near."""
         depth = np.maximum(feet[:, 2], _LEAST)
         step = np.searchsorted(self._steps, (depth[:-1] + depth[1:]) / 2.0)
         seen_at_all = (depth[:-1] > _LEAST) & (depth[1:] > _LEAST) & (step < len(self._steps))
@@ -168,7 +163,7 @@ class Walls:
             if k >= 0:
                 here = slice(begin, last + 1) if k & 1 else slice(last, begin - 1 if begin else None, -1)
                 along = u[here]
-                left, right = max(float(along[0]), 0.0), min(float(along[-1]), _WIDTH)
+                left, right = max(float(along[0]), 0.0), min(float(along[-1]), float(width))
                 if left < right:
                     parts.append(_Part(k >> 1, begin, last + 1, along, nearness[here], left, right))
         return _far_first(parts)

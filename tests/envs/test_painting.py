@@ -127,6 +127,26 @@ def test_what_is_not_there_is_not_painted() -> None:
     assert found.markings.ground in colours
 
 
+@pytest.mark.parametrize("level", [0, 1])
+def test_no_paint_is_spilt_beside_the_road(level: int) -> None:
+    found = circuit.load("montreal")  # one of whose tiles has a corner of the edge line on its border
+    painting = Painting(found)
+    texel = TEXEL * (1 << level)
+    painting.has(level, 0, 0)
+    farthest = 0.0
+    for column, row in sorted(painting._corridor[level]):
+        tile = painting.tile(level, column, row)
+        assert tile is not None
+        y, x = np.nonzero(tile[..., 2] > 80)  # neither ground nor the red line is so blue
+        if len(x):
+            places = (np.array([column, row]) * TILE + np.stack([x, y], axis=1) + 0.5) * texel
+            around = np.hypot(*(found.points - places[0]).T) < 2.0 * TILE * texel
+            away = np.hypot(*(places[:, None] - found.points[around][None, ::2]).transpose(2, 0, 1)).min(axis=1)
+            farthest = max(farthest, float(away.max()))
+    reach = found.half_width + found.markings.shoulder
+    assert reach - 2.0 * texel < farthest < reach + found.step + 2.0 * texel
+
+
 def test_a_track_of_six_kilometres_stays_within_its_memory() -> None:
     painting = Painting(circuit.load("generated:7:6500"))
     places = sorted(painting._corridor[0])
