@@ -102,9 +102,9 @@ class Painting:
         side = TILE * TEXEL * (1 << level)
         corner = np.array([column * side, row * side])
         fine = _FINE_FURTHER if level else _FINE
-        canvas = self._canvas[: (fine * TILE) ** 2].reshape(fine * TILE, fine * TILE)
-        canvas.fill(self._plain_texel)
-        canvas = canvas.view(np.uint8).reshape(*canvas.shape, CHANNELS)
+        texels = self._canvas[: (fine * TILE) ** 2]
+        texels.fill(self._plain_texel)
+        canvas = texels.view(np.uint8).reshape(fine * TILE, fine * TILE, CHANNELS)
         polygons = [(run, self._polygons(run, corner, fine * TILE / side)) for run in self._strips.runs(corner, side)]
         for _, outlines in polygons:
             _keep_off_borders(outlines[..., 0], len(canvas))
@@ -190,7 +190,9 @@ def _paint_worn(
     mask = np.zeros(canvas.shape[:2], np.uint8)
     for piece in pieces:
         cv2.fillPoly(mask, [piece], (1,), shift=_SHIFT)
-    rows, columns = np.nonzero(mask)
+    if not cv2.countNonZero(mask):
+        return
+    columns, rows = cv2.findNonZero(mask).reshape(-1, 2).T  # many times as fast as NumPy's
     first_column, first_row = (number * len(mask) for number in place)
     share = left[(first_row + rows) % len(left), (first_column + columns) % len(left), None]
     under = canvas[rows, columns].astype(np.float32)
