@@ -163,8 +163,12 @@ class World:
         self.outcome = self._judge.outcome(self.progress, self.time)
 
     def look(self) -> None:
-        """Third part of a step: the camera's frame, or the last one again where this one is lost."""
-        if self._camera is not None and not self.conditions.loss.at(self.step_index):
+        """Third part of a step: the camera's frame, or the last one once more where this one is lost; a new array."""
+        if self._camera is None:
+            return
+        if self._frame is not None and self.conditions.loss.at(self.step_index):
+            self._frame = self._frame.copy()
+        else:
             self._frame = self._camera.render(self.car_state, self.step_index)
 
     def _start(self) -> tuple[float, float, float]:

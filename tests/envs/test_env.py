@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import gymnasium
 import numpy as np
@@ -28,10 +29,21 @@ def test_identifiers_are_camel_case() -> None:
     assert identifier("train_1") == "hotlap/Train1-v0"
 
 
+@pytest.mark.parametrize("conditions", ["nominal", "varied", "loss_5"])
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
-def test_passes_gymnasiums_checker(render_mode: str | None) -> None:
-    environment = gymnasium.make(identifier("simple"), render_mode=render_mode)
+def test_passes_gymnasiums_checker(render_mode: str | None, conditions: str) -> None:
+    environment = gymnasium.make(identifier("simple"), conditions=conditions, render_mode=render_mode)
     check_env(environment.unwrapped)  # warnings are errors in these tests
+    environment.close()
+
+
+def test_a_lost_frame_is_the_last_one_in_an_array_of_its_own() -> None:
+    environment = HotlapEnv(conditions="loss_5")
+    frames = [environment.reset(seed=1)[0]]
+    frames += [environment.step(np.array([0.3, 0.0], np.float32))[0] for _ in range(20)]
+    again = [np.array_equal(one, two) for one, two in pairwise(frames)]
+    assert 5 < sum(again) < 20
+    assert not any(np.shares_memory(one, two) for one, two in pairwise(frames))
     environment.close()
 
 
