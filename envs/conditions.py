@@ -21,6 +21,7 @@ import numpy as np
 from envs import chance
 from envs.errors import InputError
 from envs.look import Fog, Light, Look, Mount, Night, Noise, Rain, Shadow, Sun, Texture
+from envs.variants import JOINT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,7 +164,7 @@ def draw(name: str, seed: int, circuit_name: str, direction: str) -> Conditions:
     Args:
         name: of the set.
         seed: not negative.
-        circuit_name: the circuit to be driven.
+        circuit_name: the circuit to be driven; its variants draw what it draws.
         direction: "forward" or "reverse".
 
     Raises:
@@ -174,7 +175,7 @@ def draw(name: str, seed: int, circuit_name: str, direction: str) -> Conditions:
         raise InputError(f"there are no conditions {name!r}: did you mean {' or '.join(near)}?")
     if seed < 0:
         raise InputError(f"conditions {name}: seed {seed} is negative: give 0 or more")
-    streams = _Streams(seed, circuit_name, direction)
+    streams = _Streams(seed, circuit_name.partition(JOINT)[0], direction)
     value = {key: streams.between(key, low, high) for key, (low, high) in _ranges(name).items()}
     for key in _magnitudes(name):
         value[key] *= streams.sign(key)

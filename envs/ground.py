@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -147,14 +148,15 @@ def textures(look: Look, levels: int) -> list[Image]:
     Level 0 is (_PERIOD, _PERIOD, CHANNELS) and repeats; each further one is its mean over squares, laid side by side
     until it fills a tile.
     """
-    light = look.light
-    shade = np.array([light.gain * (1.0 + light.tint), light.gain, light.gain * (1.0 - light.tint), 0.0], np.float32)
+    light, contrast = look.light, np.float32(look.texture.contrast)
+    shade = (light.gain * (1.0 + light.tint), light.gain, light.gain * (1.0 - light.tint), 0.0)
     uneven = unevenness(look.texture)
     found = []
     for _ in range(levels):
-        laid = np.tile(uneven, (max(1, TILE // uneven.shape[0]),) * 2)
-        factor = _NEUTRAL * shade * (1.0 + look.texture.contrast * laid[..., None])
-        found.append(np.clip(np.rint(factor), 0.0, 255.0).astype(np.uint8))
+        laid = 1.0 + contrast * np.tile(uneven, (max(1, TILE // uneven.shape[0]),) * 2)
+        laid = np.maximum(laid, 0.0)  # OpenCV takes magnitudes
+        channels = [cv2.convertScaleAbs(laid, alpha=_NEUTRAL * channel) for channel in shade]
+        found.append(np.asarray(cv2.merge(channels), np.uint8))
         half = uneven.shape[0] // 2
         uneven = np.asarray(cv2.resize(uneven, (half, half), interpolation=cv2.INTER_AREA), np.float32)
     return found
@@ -186,10 +188,16 @@ def _noise(seed: int, side: int, longest: int, steepness: float) -> npt.NDArray[
         longest: waves that fit into the side fewer times than this are as strong as those that do.
         steepness: the amplitude falls with frequency to this power.
     """
-    white = np.random.Generator(np.random.Philox(seed)).standard_normal((side, side))
+    white = np.random.Generator(np.random.Philox(seed)).standard_normal((side, side), np.float32)
+    noise = np.fft.irfft2(np.fft.rfft2(white) * _weights(side, longest, steepness), s=white.shape)
+    return np.asarray(noise / noise.std(), np.float32)
+
+
+@cache
+def _weights(side: int, longest: int, steepness: float) -> npt.NDArray[np.float32]:
+    """Of each wave in `_noise`, as `numpy.fft.rfft2` lays them out."""
     across = np.fft.rfftfreq(side) * side
     down = np.fft.fftfreq(side) * side
     frequency = np.hypot(down[:, None], across[None, :])
     frequency[0, 0] = np.inf
-    noise = np.fft.irfft2(np.fft.rfft2(white) / np.maximum(frequency, longest) ** steepness, s=white.shape)
-    return np.asarray(noise / noise.std(), np.float32)
+    return np.asarray(1.0 / np.maximum(frequency, longest) ** steepness, np.float32)

@@ -98,7 +98,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
         prog="hotlap train",
         usage="hotlap train [--seed N] [--minutes M] [--out DIR] [--smoke | --row-only]",
         description="Train PilotNet on the training circuits; write its artifact and its manifest row.",
-        epilog="About ten minutes on two idle cores. Same seed, versions and kind of CPU: same bytes.",
+        epilog="About a quarter of an hour on two idle cores. Same seed, versions and kind of CPU: same bytes.",
     )
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="of everything that is drawn (1)")
     parser.add_argument(

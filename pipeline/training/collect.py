@@ -117,7 +117,7 @@ def plan(
             Drive(
                 circuit=name,
                 direction=direction,
-                conditions="nominal" if nominal else "varied",
+                conditions="nominal" if nominal else "training",
                 # Far apart, so that the further episodes of one drive never repeat another drive's draw.
                 seed=1000 * (seed * 1_000_000 + first + start),
                 first=first + start,

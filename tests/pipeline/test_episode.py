@@ -16,6 +16,7 @@ from envs import circuit
 from envs.command import Command
 from envs.conditions import Conditions
 from envs.expert import command as expert
+from envs.progress import Limits
 from envs.true_state import TrueState
 from envs.world import World
 from pipeline import episode
@@ -140,6 +141,6 @@ def test_the_state_is_shown_only_where_it_is_granted() -> None:
 
 
 def test_a_case_that_is_over_before_it_begins_has_its_facts() -> None:
-    with World(circuit.load("simple"), Conditions(start_offset=4.0)) as outside:
-        facts = episode.drive(outside, Oracle(), episode=0, grants_state=False, on_progress=lambda *_: None)
-    assert (facts["outcome"], facts["steps"], facts["split_us"]) == ("left_lane", 0, {})
+    with World(circuit.load("simple"), Conditions(), Limits(stall_s=0.0)) as stalled:
+        facts = episode.drive(stalled, Oracle(), episode=0, grants_state=False, on_progress=lambda *_: None)
+    assert (facts["outcome"], facts["steps"], facts["split_us"]) == ("stalled", 0, {})

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from envs import conditions, variants
 from envs.errors import InputError
 from envs.progress import Limits
 from pipeline import plan
@@ -65,8 +66,14 @@ def test_the_plans_of_the_package_are_good_and_drive_every_calibrator(name: str)
     assert found.calibrators["sleep"].circuits == ("simple",)
 
 
-def test_quick_full_and_ci_are_there() -> None:
-    assert plan.names() == ("ci", "full", "quick")
+def test_the_plans_of_the_package_are_these() -> None:
+    assert plan.names() == ("ci", "full", "quick", "severities", "variants")
+
+
+def test_the_plans_of_severities_and_variants_leave_none_out() -> None:
+    known = set(conditions.names()) - {"varied", "training"}
+    assert set(plan.load("severities").scope.conditions) == known
+    assert set(plan.load("variants").scope.circuits) == {"montreal", *(f"montreal+{name}" for name in variants.names())}
 
 
 @pytest.mark.parametrize(
