@@ -35,7 +35,7 @@ TOP_ROW = 24  # of the frame; above it is sky
 SMALL = (25, 10)  # what the network sees, width and height [pixels]
 HALF_LANE = 3.0  # of the training circuits [m]
 TRAINING = names("training")[:8]
-STEPS = 40_960  # decisions of all circuits together
+STEPS = 32_768  # decisions of all circuits together
 
 
 class Steering(gymnasium.ActionWrapper[Any, Any, Any]):
