@@ -5,8 +5,8 @@
 
 Each process is held on a core of its own and drives laps by the expert, whose decisions count as well. In each round
 the first core drives alone, then the second, then both, started together; "one" is the mean of the two alone. Printed
-are medians over the rounds, and the median of each round's own ratio, by wall time and by processor time. The latter is
-the one to read on a host that is not quiet. So that a host can be told from what runs on it, a plain loop runs likewise.
+are medians over the rounds, and the median of each round's own ratio, by wall time and by processor time: read the
+latter on a host that is not quiet. So that a host can be told from what runs on it, a plain loop runs likewise.
 
 "processes" step an environment each. "workers" are those of an `AsyncVectorEnv`, whose own process, on no core of its
 own, decides for all, sends, and waits for all: one worker against two, by wall time.
