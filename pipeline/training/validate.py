@@ -197,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--circuits", nargs="+", metavar="NAME", help="default: the benchmark circuits")
     parser.add_argument("--generated", type=int, metavar="N", help="generated tracks 1 to N instead")
+    parser.add_argument("--length", type=int, metavar="M", help="of those tracks [m]; drawn from the seed if not given")
     parser.add_argument("--directions", nargs="+", default=get_args(Direction), choices=get_args(Direction))
     parser.add_argument("--conditions", nargs="+", default=["nominal", "varied"], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=10, help="cases for each of them, seeds 1, 2, …")
@@ -205,7 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     names = options.circuits or circuits.names("benchmark")
     if options.generated:
-        names = [f"{PREFIX}{seed}" for seed in range(1, options.generated + 1)]
+        length = f":{options.length}" if options.length else ""
+        names = [f"{PREFIX}{seed}{length}" for seed in range(1, options.generated + 1)]
     cases = trials(names, options.conditions, range(1, options.seeds + 1), options.directions)
     try:
         for line in lines(laps(None if options.expert else options.artifact, cases, options.workers)):
