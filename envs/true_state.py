@@ -76,15 +76,20 @@ class Outlook:
         # x, y, curvature, with the lap's beginning once more behind its end: no index runs over.
         lap = np.column_stack((circuit.points, circuit.curvature))
         self._road = lap[np.arange(count + int(self._ahead[-1]) + 3) % count]
+        self._onward = np.diff(self._road, axis=0)
 
     def state(self, car: CarState, progress: ProgressState) -> TrueState:
         """The true state of a car."""
         place = progress.s / self._step + self._ahead
         first = place.astype(np.intp)
-        part = (place - first)[:, np.newaxis]
-        road = (1.0 - part) * self._road[first] + part * self._road[first + 1]
+        road = self._onward.take(first, axis=0)
+        road *= (place - first)[:, np.newaxis]
+        road += self._road.take(first, axis=0)
+        x, y = road[:, 0] - car.x, road[:, 1] - car.y
         cosine, sine = math.cos(car.yaw), math.sin(car.yaw)
-        preview = (road[:, :2] - (car.x, car.y)) @ np.array(((cosine, -sine), (sine, cosine)))
+        preview = np.empty((PREVIEW_POINTS, 2))
+        preview[:, 0] = cosine * x + sine * y
+        preview[:, 1] = cosine * y - sine * x
         return TrueState(
             speed=car.speed,
             offset=progress.offset,
