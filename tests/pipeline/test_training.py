@@ -197,12 +197,12 @@ def test_the_answer_is_clamped_and_lets_nan_through() -> None:
 
 
 def test_a_plan_fills_all_frames_once_and_mixes_everything(tmp_path: Path) -> None:
-    stage = replace(STAGE, frames=5_010)
+    stage = replace(STAGE, frames=20_010)
     drives = collect.plan(
         stage, schedule.FULL, ["a", "b", "c"], first=700, seed=3, network=tmp_path / "network.safetensors"
     )
     frames = [frame for drive in drives for frame in range(drive.first, drive.first + drive.count)]
-    assert frames == list(range(700, 5_710))
+    assert frames == list(range(700, 20_710))
     seen = {(drive.circuit.partition("+")[0], drive.direction, drive.conditions) for drive in drives}
     assert len(seen) == 3 * 2 * 2
     painted = {drive.circuit.partition("+")[2] for drive in drives}
