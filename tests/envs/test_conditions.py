@@ -15,7 +15,7 @@ from envs import conditions
 from envs.conditions import Conditions, Loss, Pushes, draw
 from envs.errors import InputError
 
-FROZEN = (2, "afd634440e68f7c9ae3444f59702b4f3c1d80cfe7fdf626080fc1a9e519c09c6")
+FROZEN = (2, "83a246ad9e2cfa0b5645defa69d58e3a0d634979e5fcf1df65ef1b26bd015538")
 START_FRACTION = 0.3748999329731114
 NOISE_SEED = 2000263268
 
