@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from envs import circuit, conditions
@@ -16,11 +15,11 @@ from envs.lens import pixel_of
 from envs.look import Fog, Light, Look, Mount, Night, Rain, Shadow, Sun
 from envs.painting import Painting
 from envs.view import MIDDLE, view_of
+from tests.envs.sight import Floats, Pose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Floats = npt.NDArray[np.float64]
 GEOMETRY = CameraGeometry()
 STADIUM = """
 width = 6.0
@@ -35,17 +34,6 @@ straight = 200.0
 radius = 25.0
 angle = 180.0
 """
-
-
-class Pose(NamedTuple):
-    x: float
-    y: float
-    z: float = 0.0
-    roll: float = 0.0
-    pitch: float = 0.0
-    yaw: float = 0.0
-    speed: float = 0.0
-    yaw_rate: float = 0.0
 
 
 @pytest.fixture(scope="module")
