@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import TYPE_CHECKING
 
 import cv2
@@ -38,7 +39,9 @@ _SKY_HEIGHT = 48  # [pixels]
 _FOG: Colour = (200, 204, 208)
 _FOG_DEPTH = 40.0  # of the layer of fog above the road [m]
 _FINENESS = 16  # entries per pixel
-_SHARE = np.float32(1.0 / 255.0)
+_SHARES = np.arange(256, dtype=np.float32) / np.float32(255.0)  # of the ground, by the table's last channel
+_OTHER_SHARES = np.float32(1.0) - _SHARES
+_PACK = struct.Struct("6d").pack_into
 
 
 class Backdrop:
@@ -61,6 +64,8 @@ class Backdrop:
         self._clear = 2.0 * _HEIGHT if foggy else FADE[1] * scale
         self._table = _table(look, self.haze, geometry, math.ceil(self._clear) + 1)
         self._behind = np.empty((_HEIGHT, _WIDTH, CHANNELS), np.uint8)
+        self._entry = np.empty((2, 3))
+        self._numbers = self._entry.data
 
     def paint(self, canvas: Image, first: int, view: View) -> None:
         """Put sky and haze where the ground is not seen, and let the ground come out of haze and fog.
@@ -81,10 +86,10 @@ class Backdrop:
             return
         behind = self._behind[:opaque]
         per = _FINENESS / tilt
-        entry = np.array(((0.0, 0.0, 0.0), (d0 * per, d1 * per, d2 * per + _SKY_HEIGHT * _FINENESS - 0.5)))
+        _PACK(self._numbers, 0, 0.0, 0.0, 0.0, d0 * per, d1 * per, d2 * per + _SKY_HEIGHT * _FINENESS - 0.5)
         cv2.warpAffine(
             self._table,
-            entry,
+            self._entry,
             (_WIDTH, opaque),
             dst=behind,
             flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
@@ -92,9 +97,9 @@ class Backdrop:
         )
         canvas[:first] = behind[:first]
         if opaque > first:
-            weight = behind[first:, :, 3] * _SHARE
-            rows = canvas[first:opaque]
-            cv2.blendLinear(rows, behind[first:], weight, 1.0 - weight, dst=rows)
+            rows, behind = canvas[first:opaque], behind[first:]
+            share = cv2.extractChannel(behind, 3)
+            cv2.blendLinear(rows, behind, cv2.LUT(share, _SHARES), cv2.LUT(share, _OTHER_SHARES), dst=rows)
 
 
 def seen(distance: Distances, fog: Fog, geometry: CameraGeometry) -> Distances:

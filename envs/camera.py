@@ -8,6 +8,7 @@ length, so that markings neither vanish nor shimmer. Source of the idea: William
 from __future__ import annotations
 
 import math
+import struct
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,14 +41,21 @@ class _Band(NamedTuple):
         below: and ends [pixels].
         level: of the painting's pyramid.
         texel: of that level [m].
-        ahead: from the camera to the middle of the ground that the level's window has to hold [m].
     """
 
     above: float
     below: float
     level: int
     texel: float
-    ahead: float
+
+
+class _Box(NamedTuple):
+    """Ground along the world's axes, from a smallest to a largest x and y [m]."""
+
+    west: float
+    east: float
+    south: float
+    north: float
 
 
 # A texel of each level grows to this many pixels before the next finer level takes over: wider than a pixel far away,
@@ -58,6 +66,7 @@ _LEVELS = len(_WIDEST) + 1
 # differ by 2.7 grey levels (RMS) below the horizon: `python -m benchmarks.camera --quality`.
 _SAMPLES = 2
 _MOMENTS = 4  # within an exposure, at which the moving ground is seen
+_PACK = struct.Struct("9d").pack_into  # five times as fast as giving NumPy nine numbers
 _SMOOTHLY = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -81,12 +90,14 @@ class GroundCamera:
         self._backdrop = Backdrop(look, painting.ground, geometry)
         self._walls = Walls(painting.circuit, look, geometry, self._backdrop.haze)
         self._beyond = [float(part) for part in self._backdrop.haze]
+        self._least_sink = FADE[0] * geometry.height / USUAL_HEIGHT / geometry.focal
         self._exposure = look.exposure
         self._effects = effects(look, geometry)
         self._noise = NoiseBank(look.noise)
         self._samples = np.empty((_HEIGHT * _SAMPLES, _WIDTH, CHANNELS), np.uint8)
         self._canvas = np.empty((_HEIGHT, _WIDTH, CHANNELS), np.uint8)
         self._matrix = np.empty((3, 3))
+        self._numbers = self._matrix.data
 
     def render(self, pose: Pose, step: int) -> Image:
         """What the camera sees.
@@ -99,7 +110,7 @@ class GroundCamera:
             `FRAME_SHAPE` uint8 RGB, a new array.
         """
         view = self._projection.view(pose)
-        frame = self._exposed(view, pose) if self._exposure else self._scene(view, pose.yaw)
+        frame = self._exposed(view, pose) if self._exposure else self._scene(view)
         for effect in self._effects:
             effect.apply(frame, view, step)
         self._noise.add(frame, step)
@@ -111,37 +122,56 @@ class GroundCamera:
         for moment in range(_MOMENTS):
             ago = self._exposure * moment / (_MOMENTS - 1)
             yaw = pose.yaw - pose.yaw_rate * ago
-            total += self._scene(_turned(view, pose, yaw, ago), yaw)
+            total += self._scene(_turned(view, pose, yaw, ago))
         return np.asarray((total + _MOMENTS // 2) // _MOMENTS, np.uint8)
 
-    def _scene(self, view: View, yaw: float) -> Image:
+    def _scene(self, view: View) -> Image:
         """Ground, sky and walls, before anything lies over them."""
-        first = self._paint_ground(view, yaw)
+        first = self._paint_ground(view)
         self._backdrop.paint(self._canvas, first, view)
         self._walls.draw(self._canvas, view)
         return np.asarray(cv2.cvtColor(self._canvas, cv2.COLOR_RGBA2RGB), np.uint8)
 
-    def _paint_ground(self, view: View, yaw: float) -> int:
+    def _paint_ground(self, view: View) -> int:
         """Fill the canvas from the first row that shows ground, and return that row."""
         spans = _spans(self._bands, view)
         if not spans:
             return _HEIGHT
-        aim = (math.cos(yaw), math.sin(yaw))
         first = spans[0][1]
+        upper = self._under(view, first)
         for band, start, end in spans:
-            self._sample(view, aim, band, start, self._samples[start * _SAMPLES : end * _SAMPLES])
-        samples = self._samples[first * _SAMPLES :]
-        cv2.addWeighted(samples[0::2], 0.5, samples[1::2], 0.5, 0.0, dst=self._canvas[first:])
+            lower = self._under(view, end)
+            samples = self._samples[: (end - start) * _SAMPLES]
+            self._sample(view, _joined(upper, lower), band, start, samples)
+            cv2.addWeighted(samples[0::2], 0.5, samples[1::2], 0.5, 0.0, dst=self._canvas[start:end])
+            upper = lower
         return first
 
-    def _sample(self, view: View, aim: tuple[float, float], band: _Band, start: int, out: Image) -> None:
-        """Fill `out` with a band's samples of the ground, from image row `start` on."""
+    def _under(self, view: View, row: int) -> _Box:
+        """The ground, as far as it is seen, that the upper border of a row of the image lies on."""
+        x, y, z, (e0, e1, e2), (n0, n1, n2), (d0, d1, d2) = view
+        v = row - 0.5
+        # At the left border of the image, then at the right one.
+        e, n, d = e1 * v + e2 - 0.5 * e0, n1 * v + n2 - 0.5 * n0, d1 * v + d2 - 0.5 * d0
+        least = self._least_sink
+        near = z / max(d, least)
+        west, south = x + near * e, y + near * n
+        d += _WIDTH * d0
+        far = z / max(d, least)
+        east, north = x + far * (e + _WIDTH * e0), y + far * (n + _WIDTH * n0)
+        if west > east:
+            west, east = east, west
+        if south > north:
+            south, north = north, south
+        return _Box(west, east, south, north)
+
+    def _sample(self, view: View, box: _Box, band: _Band, start: int, out: Image) -> None:
+        """Fill `out` with a band's samples of the ground, which lie in `box`, from image row `start` on."""
         texel = band.texel
         side = texel * TILE
-        # The window in whose middle, give or take half a tile, the place to look at lies.
-        column = math.floor((view.x + band.ahead * aim[0]) / side + 0.5) - SPAN // 2
-        row = math.floor((view.y + band.ahead * aim[1]) / side + 0.5) - SPAN // 2
-        window = self._ground.window(band.level, column, row)
+        column, columns = _tiles(box.west, box.east, view.x, side, texel)
+        row, rows = _tiles(box.south, box.north, view.y, side, texel)
+        window = self._ground.window(band.level, column, row, columns, rows)
         x = (view.x - column * side) / texel - 0.5
         y = (view.y - row * side) / texel - 0.5
         scale = view.z / texel
@@ -150,19 +180,43 @@ class GroundCamera:
         (e0, e1, e2), (n0, n1, n2), (d0, d1, d2) = view.east, view.north, view.sink
         e2, n2, d2 = e2 + e1 * shift, n2 + n1 * shift, d2 + d1 * shift
         e1, n1, d1 = e1 * part, n1 * part, d1 * part
-        matrix = self._matrix
-        matrix[0] = x * d0 + scale * e0, x * d1 + scale * e1, x * d2 + scale * e2
-        matrix[1] = y * d0 + scale * n0, y * d1 + scale * n1, y * d2 + scale * n2
-        matrix[2] = d0, d1, d2
-        cv2.warpPerspective(
-            window,
-            matrix,
-            (_WIDTH, len(out)),
-            dst=out,
-            flags=_SMOOTHLY,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=self._beyond,
+        _PACK(
+            self._numbers,
+            0,
+            x * d0 + scale * e0,
+            x * d1 + scale * e1,
+            x * d2 + scale * e2,
+            y * d0 + scale * n0,
+            y * d1 + scale * n1,
+            y * d2 + scale * n2,
+            d0,
+            d1,
+            d2,
         )
+        size = (_WIDTH, len(out))
+        cv2.warpPerspective(window, self._matrix, size, out, _SMOOTHLY, cv2.BORDER_CONSTANT, self._beyond)
+
+
+def _joined(one: _Box, other: _Box) -> _Box:
+    """The smallest box around two."""
+    return _Box(
+        min(one.west, other.west),
+        max(one.east, other.east),
+        min(one.south, other.south),
+        max(one.north, other.north),
+    )
+
+
+def _tiles(low: float, high: float, camera: float, side: float, texel: float) -> tuple[int, int]:
+    """Number of the first tile, and how many there are, from `low` to `high` [m] and a texel on either side.
+
+    A window does not hold more than `SPAN`: what is farthest from the camera is left out.
+    """
+    first, last = math.floor((low - texel) / side), math.floor((high + texel) / side)
+    count = last - first + 1
+    if count <= SPAN:
+        return first, count
+    return (first if camera - low < high - camera else last - SPAN + 1), SPAN
 
 
 def _turned(view: View, pose: Pose, yaw: float, ago: float) -> View:
@@ -188,14 +242,13 @@ def _bands(geometry: CameraGeometry) -> tuple[_Band, ...]:
     A level serves the distances at which its texels are as wide in the picture as `_WIDEST` says.
     """
     scale = geometry.height / USUAL_HEIGHT
-    reach = geometry.focal * geometry.height  # distance times pixels below the horizon
     lowest = _HEIGHT - MIDDLE[1] + geometry.focal * math.tan(geometry.tilt)
     cuts = [geometry.height / (widest * TEXEL * (1 << level)) for level, widest in enumerate(_WIDEST)]
     edges = [FADE[0] * scale, *cuts[::-1], max(lowest, 1.1 * cuts[0])]
     bands = []
     for i, (above, below) in enumerate(pairwise(edges)):
         level = _LEVELS - 1 - i
-        bands.append(_Band(above, below, level, TEXEL * (1 << level), (reach / above + reach / below) / 2.0))
+        bands.append(_Band(above, below, level, TEXEL * (1 << level)))
     return tuple(bands)
 
 

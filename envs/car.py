@@ -23,6 +23,11 @@ CONTROL_HZ = 20
 """Commands per second [Hz]."""
 
 
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+Motion = tuple[tuple[Vector, Quaternion], tuple[Vector, Vector]]  # position and orientation, velocity and spin
+
+
 class CarState(NamedTuple):
     """Where the car is and how it moves.
 
@@ -96,11 +101,11 @@ class Car:
         self._body = self._rigid_body()
         self.place(0.0, 0.0, 0.0)
 
-    def place(self, x: float, y: float, yaw: float, speed: float = 0.0) -> None:
-        """Put the car on the road at rest on its springs, rolling straight ahead at `speed` [m/s]."""
+    def place(self, x: float, y: float, yaw: float, speed: float = 0.0, above: float = 0.0) -> None:
+        """Put the car `above` [m] where it rests on its springs, going straight ahead at `speed` [m/s]."""
         cosine, sine = math.cos(yaw), math.sin(yaw)
         ahead = self.parameters.wheelbase / 2.0 - self._to_front + speed * self._step / 2.0
-        position = (x + ahead * cosine, y + ahead * sine, self._height)
+        position = (x + ahead * cosine, y + ahead * sine, self._height + above)
         orientation = (0.0, 0.0, math.sin(yaw / 2.0), math.cos(yaw / 2.0))
         velocity = (speed * cosine, speed * sine, 0.0)
         pybullet.resetBasePositionAndOrientation(self._body, position, orientation, physicsClientId=self._client)
@@ -108,6 +113,7 @@ class Car:
         self._servo = self._turned_from = self._steering = 0.0
         self._acceleration = self._push = 0.0
         self._lift = 0.0  # of the front axle by the last step's forces along the road, which press on the rear [N]
+        self._motion = self._measured()
         self._state = self._read()
 
     def apply(self, command: Command) -> None:
@@ -176,8 +182,7 @@ class Car:
     def _substep(self) -> None:
         """One physics step: the forces of road and push, then Bullet's own step."""
         body, client = self._body, self._client
-        (x, y, z), (qx, qy, qz, qw) = pybullet.getBasePositionAndOrientation(body, client)
-        (vx, vy, vz), (wx, wy, yaw_rate) = pybullet.getBaseVelocity(body, client)
+        ((x, y, z), (qx, qy, qz, qw)), ((vx, vy, vz), (wx, wy, yaw_rate)) = self._motion
         a, b = self._to_front, self._to_rear
 
         # Horizontal axes that follow the car: `forward` along its nose and `left` across it.
@@ -214,10 +219,17 @@ class Car:
         pybullet.applyExternalForce(body, -1, force, (x, y, z), pybullet.WORLD_FRAME, client)
         pybullet.applyExternalTorque(body, -1, torque, pybullet.WORLD_FRAME, client)
         pybullet.stepSimulation(client)
+        self._motion = self._measured()
+
+    def _measured(self) -> Motion:
+        """What Bullet says of the body."""
+        return (
+            pybullet.getBasePositionAndOrientation(self._body, self._client),
+            pybullet.getBaseVelocity(self._body, self._client),
+        )
 
     def _read(self) -> CarState:
-        (x, y, z), (qx, qy, qz, qw) = pybullet.getBasePositionAndOrientation(self._body, self._client)
-        (vx, vy, vz), (wx, wy, wz) = pybullet.getBaseVelocity(self._body, self._client)
+        ((x, y, z), (qx, qy, qz, qw)), ((vx, vy, vz), (wx, wy, wz)) = self._motion
         # Positions are half a step ahead of velocities: turn back by half of what the step turned.
         half = self._step / 2.0
         tx, ty, tz = half * wx / 2.0, half * wy / 2.0, half * wz / 2.0

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from envs.painting import Image, Painting
 
 SPAN = 4
-"""Tiles along the side of a window."""
+"""Tiles along the side of a window, at most."""
 
 _HELD = SPAN + 1  # tiles along the side that a sheet holds: one more, so that going to and fro loads nothing anew
+_ASIDE = 16  # texels between the rows of a sheet: a cache line
 _NEUTRAL = 128.0  # texture value that leaves the painting as it is; 255 nearly doubles it
 _PERIOD = 512  # texels of level 0 after which the texture repeats: 25.6 m
 _PATCH_TEXEL = 0.2  # of the pattern of shadows [m]
@@ -49,33 +50,40 @@ class Ground:
         self._patches = patches(look.shadow) if look.shadow.depth > 0.0 else None
         self._plain = painting.plain(TILE)
         self._bare: Kept[tuple[int, int, int], Image] = Kept(_BARE_KEPT)
-        self._sheets = [_Sheet() for _ in range(levels)]
+        side = (_HELD + SPAN - 1) * TILE
+        # In one piece, which the system can map by large pages; rows a power of two apart would share a few lines of
+        # the processor's cache.
+        texels = np.empty((levels, side, side + _ASIDE, CHANNELS), np.uint8)
+        self._sheets = [_Sheet(sheet[:, :side]) for sheet in texels]
 
-    def window(self, level: int, column: int, row: int) -> Image:
-        """A (SPAN * TILE, SPAN * TILE, CHANNELS) uint8 image whose first texel is that of tile (level, column, row).
+    def window(self, level: int, column: int, row: int, columns: int = SPAN, rows: int = SPAN) -> Image:
+        """The tiles of a level from (column, row) on, (rows * TILE, columns * TILE, CHANNELS) uint8.
 
-        It is valid until the next window of that level is asked for.
+        It is valid until the next window of that level is asked for; `columns` and `rows` are at most `SPAN`.
         """
         sheet = self._sheets[level]
-        if sheet.at != (column, row):
-            sheet.move(column, row, lambda c, r: self._tile(level, c, r))
+        place = (column, row, columns, rows)
+        if sheet.shows != place:
+            sheet.show(place, lambda c, r, out: self._lay(level, c, r, out))
         return sheet.window
 
-    def _tile(self, level: int, column: int, row: int) -> Image:
-        """A tile of the painting as it is lit."""
+    def _lay(self, level: int, column: int, row: int, out: Image) -> None:
+        """Put a tile of the painting into `out` as it is lit."""
         painted = self._painting.tile(level, column, row)
         if painted is not None:
-            return self._lit(painted, level, column, row)
+            self._light(painted, level, column, row, out)
+            return
         # Ground without road looks alike wherever texture and shadow do.
         period = self._period(level)
         place = (level, column % period, row % period)
         tile = self._bare.get(place)
         if tile is None:
-            tile = self._lit(self._plain, level, column, row)
+            tile = np.empty_like(self._plain)
+            self._light(self._plain, level, column, row, tile)
             self._bare.put(place, tile)
-        return tile
+        out[:] = tile
 
-    def _lit(self, painted: Image, level: int, column: int, row: int) -> Image:
+    def _light(self, painted: Image, level: int, column: int, row: int, out: Image) -> None:
         texture = self._textures[level]
         periods = texture.shape[0] // TILE
         c, r = column % periods * TILE, row % periods * TILE
@@ -83,7 +91,7 @@ class Ground:
         if self._patches is not None:
             shadow = self._shadow(self._patches, level, column, row)
             factor = np.asarray(cv2.multiply(factor, shadow, scale=1.0 / 255.0), np.uint8)
-        return np.asarray(cv2.multiply(painted, factor, scale=1.0 / _NEUTRAL), np.uint8)
+        cv2.multiply(painted, factor, dst=out, scale=1.0 / _NEUTRAL)
 
     def _shadow(self, pattern: Image, level: int, column: int, row: int) -> Image:
         """What is left of the light on a tile, in 255ths."""
@@ -104,36 +112,48 @@ class Ground:
 
 
 class _Sheet:
-    """The tiles around one place, each laid down as often as it takes for every window to be one piece of memory.
+    """The tiles around one place, laid down wherever it takes for the window to be one piece of memory.
+
+    Tile (c, r) has its slot at (c, r) modulo `_HELD`, and a second place `_HELD` further where there is one.
+
+    Args:
+        texels: memory for `_HELD` + `SPAN` - 1 tiles in both directions.
 
     Attributes:
-        at: tile of the window's first texel.
-        window: the tiles from there on.
+        shows: column and row of the window's first tile, and how many columns and rows of tiles it holds.
+        window: these tiles.
     """
 
-    def __init__(self) -> None:
-        side = (_HELD + SPAN - 1) * TILE
-        self._texels = np.empty((side, side, CHANNELS), np.uint8)
+    def __init__(self, texels: Image) -> None:
+        self._texels = texels
         self._held: dict[tuple[int, int], tuple[int, int]] = {}
-        self.at: tuple[int, int] | None = None
-        self.window: Image = self._texels
+        self.shows = (0, 0, 0, 0)
+        self.window: Image = texels[:0, :0]
 
-    def move(self, column: int, row: int, tile: Callable[[int, int], Image]) -> None:
-        """Make the window begin at another tile."""
-        for r in range(row, row + SPAN):
-            for c in range(column, column + SPAN):
-                slot = (c % _HELD, r % _HELD)
-                if self._held.get(slot) != (c, r):
-                    self._lay(slot, tile(c, r))
-                    self._held[slot] = (c, r)
-        x, y = column % _HELD * TILE, row % _HELD * TILE
-        self.window = self._texels[y : y + SPAN * TILE, x : x + SPAN * TILE]
-        self.at = (column, row)
+    def show(self, place: tuple[int, int, int, int], lay: Callable[[int, int, Image], None]) -> None:
+        """Make the window another one; `lay` puts the tile at (column, row) into an image."""
+        column, row, columns, rows = place
+        first_x, first_y = column % _HELD, row % _HELD
+        for y in range(first_y, first_y + rows):
+            for x in range(first_x, first_x + columns):
+                tile = (column + x - first_x, row + y - first_y)
+                if self._held.get((x, y)) != tile:
+                    self._fill(x, y, tile, lay)
+        self.window = self._texels[first_y * TILE :, first_x * TILE :][: rows * TILE, : columns * TILE]
+        self.shows = place
 
-    def _lay(self, slot: tuple[int, int], tile: Image) -> None:
-        for y in range(slot[1] * TILE, self._texels.shape[0], _HELD * TILE):
-            for x in range(slot[0] * TILE, self._texels.shape[1], _HELD * TILE):
-                self._texels[y : y + TILE, x : x + TILE] = tile
+    def _fill(self, x: int, y: int, tile: tuple[int, int], lay: Callable[[int, int, Image], None]) -> None:
+        """Put a tile at place (x, y): from another of its places, if one still holds it."""
+        for other in ((i, j) for j in (y % _HELD, y % _HELD + _HELD) for i in (x % _HELD, x % _HELD + _HELD)):
+            if self._held.get(other) == tile:
+                self._place(x, y)[:] = self._place(*other)
+                break
+        else:
+            lay(*tile, self._place(x, y))
+        self._held[x, y] = tile
+
+    def _place(self, x: int, y: int) -> Image:
+        return self._texels[y * TILE :, x * TILE :][:TILE, :TILE]
 
 
 def lit(colour: Colour, light: Light) -> npt.NDArray[np.float64]:

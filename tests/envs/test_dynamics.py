@@ -216,8 +216,7 @@ def test_the_motor_gives_no_more_than_force_times_way(steering: float, lost: flo
 @pytest.mark.parametrize("height", [0.3, 0.5, 1.0])
 def test_dropped_on_the_road_it_falls_freely_and_lands_on_its_springs(height: float) -> None:
     with placed(0.0) as car:
-        above = (0.0, 0.0, CAR.mass_centre_height + height)
-        pybullet.resetBasePositionAndOrientation(car._body, above, (0.0, 0.0, 0.0, 1.0), physicsClientId=car._client)
+        car.place(0.0, 0.0, 0.0, above=height)
         heights = []
         for _ in range(100):
             drive(car, 0.0, 0.0)
