@@ -41,6 +41,12 @@ KEYS: dict[str, type] = {
     "zeros": int,
     "offline_mse": float,
     "offline_frames_sha256": str,
+    "strategy": str,
+    "mode": str,
+    "operations": int,
+    "rounded_zeros": int,
+    "reference": str,
+    "reference_sha256": str,
 }
 """What a row may say, and of which kind it is."""
 
@@ -69,9 +75,16 @@ class ModelRow:
         how: the command that made the artifact.
         seed: the seed it was made with.
         parameters: number of weights.
-        zeros: how many of them are zero.
+        zeros: how many of them were pruned to zero.
+        rounded_zeros: how many more became zero by rounding, where the artifact's format rounds.
+        operations: multiply-adds for one frame.
         offline_mse: mean squared error on the fixed frames, of the saved file in its own runtime.
         offline_frames_sha256: which frames those were.
+        strategy: what was done to the baseline, in a few words; empty for the baseline itself.
+        mode: how the runtime is to run it, where it knows several ways; empty for its usual one.
+        reference: file of the commands that the network gave on the fixed frames before it was converted; relative to
+            the manifest's folder, (frames, 2) float32 as NumPy saves it.
+        reference_sha256: of that file.
         folder: the manifest's folder.
     """
 
@@ -90,6 +103,12 @@ class ModelRow:
     zeros: int | None = None
     offline_mse: float | None = None
     offline_frames_sha256: str | None = None
+    strategy: str = ""
+    mode: str = ""
+    operations: int | None = None
+    rounded_zeros: int | None = None
+    reference: str | None = None
+    reference_sha256: str | None = None
     folder: Path = MANIFEST.parent
 
     @property
@@ -193,7 +212,13 @@ def _row(file: Settings, table: dict[str, Any], index: int) -> ModelRow:
     file.word(row.device, DEVICES, at=f"{at}, device")
     if row.threads < 1:
         raise file.refuse(f"{at}: threads is {row.threads}, but must be 1 or more", "threads", at)
-    for key, number in (("parameters", row.parameters), ("zeros", row.zeros), ("offline_mse", row.offline_mse)):
+    for key, number in (
+        ("parameters", row.parameters),
+        ("zeros", row.zeros),
+        ("rounded_zeros", row.rounded_zeros),
+        ("operations", row.operations),
+        ("offline_mse", row.offline_mse),
+    ):
         if number is not None and not 0 <= number < math.inf:
             raise file.refuse(f"{at}: {key} is {number}, but must be finite and not negative", key, at)
     if row.calibrator and row.runtime not in COMPLETES_ALL:
