@@ -67,7 +67,7 @@ def test_the_plans_of_the_package_are_good_and_drive_every_calibrator(name: str)
 
 
 def test_the_plans_of_the_package_are_these() -> None:
-    assert plan.names() == ("ci", "full", "quick", "severities", "variants")
+    assert plan.names() == ("ci", "compare", "full", "quick", "severities", "variants")
 
 
 def test_the_plans_of_severities_and_variants_leave_none_out() -> None:
