@@ -8,7 +8,7 @@ harness is at fault; whatever a driver does is told by the events and by how the
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from envs.errors import HarnessError
@@ -71,11 +71,15 @@ class DriverEnd:
         exit: its exit status, negative for a signal; None if it was still running and had to be stopped.
         oom: whether it was killed for memory.
         log_tail: the end of its stderr.
+        peak_memory_bytes: the most memory it used while it ran, as the harness saw it: resident memory of a plain
+            process, a container's memory with what it cached of files; None where it could not be seen. Two ends that
+            differ in this alone are equal.
     """
 
     exit: int | None
     oom: bool
     log_tail: str
+    peak_memory_bytes: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, LogConfig
 
 from envs.errors import HarnessError
-from pipeline.executors import base, owner
+from pipeline.executors import base, memory, owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -113,6 +113,7 @@ class Container:
     client: DockerClient
     recipe: Recipe
     _inner: containers.Container = field(init=False, repr=False)
+    _peak_memory_bytes: int | None = field(init=False, repr=False, default=None)
 
     def __enter__(self) -> Self:
         """Create it.
@@ -184,7 +185,23 @@ class Container:
         log = self._inner.logs(stdout=True, stderr=True, tail=LOG_TAIL_LINES) if self.recipe.logged else b""
         # A program that ends by a signal is reported as 128 and the signal's number.
         status = 128 - code if 128 < code < 128 + 65 else code
-        return base.DriverEnd(None if killed else status, bool(state["OOMKilled"]), base.tail(log))
+        return base.DriverEnd(
+            None if killed else status, bool(state["OOMKilled"]), base.tail(log), self._peak_memory_bytes
+        )
+
+    def look(self) -> None:
+        """Note its peak memory while it runs: its control group's, else what the daemon says of it now."""
+        try:
+            state = self._state()
+            if not state["Running"]:
+                return
+            seen = memory.of_group(int(state["Pid"])) if state.get("Pid") else None
+            if seen is None:
+                told: Any = self._inner.stats(stream=False, one_shot=True)
+                seen = memory.of_stats(told)
+        except DockerException:  # it has ended meanwhile, or the daemon is too old to tell
+            return
+        self._peak_memory_bytes = memory.larger(self._peak_memory_bytes, seen)
 
     def printed(self) -> bytes:
         """Its stdout so far."""

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -19,7 +17,6 @@ from pipeline import interpreters
 from pipeline.drivers import artifact as files
 from pipeline.executors.base import (
     MAX_EVENT_BYTES,
-    DriverEnd,
     DriverSpec,
     Session,
     SessionEnd,
@@ -29,6 +26,7 @@ from pipeline.executors.base import (
     tail,
 )
 from pipeline.executors.folder import private_folder
+from pipeline.executors.process import Process, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -51,55 +49,8 @@ FAILED_GRACE_S = 2.0
 TICK_S = 0.1
 """How often processes are looked at while they say nothing [s]."""
 
-LOG_BYTES = 1 << 20
-"""More of a log than this is never held in memory: the start of it goes."""
-
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 """What a process gets of the host's environment: where programs and the GPU's libraries are, and no secrets."""
-
-
-@dataclass
-class Process:
-    """One started process.
-
-    Attributes:
-        popen: the process, the leader of a group of its own.
-        log: the end of what it said.
-    """
-
-    popen: subprocess.Popen[bytes]
-    log: bytearray = field(default_factory=bytearray)
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.popen.poll() is None
-
-    def keep(self, said: bytes) -> None:
-        """Add to the log, which never grows beyond `LOG_BYTES`."""
-        self.log += said
-        del self.log[:-LOG_BYTES]
-
-    def kill(self) -> None:
-        """End the process and all of its group, now."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
-        for stream in (self.popen.stdout, self.popen.stderr):
-            if stream is not None:
-                stream.close()
-
-
-def read_all(descriptor: int) -> bytes | None:
-    """What a non-blocking pipe holds now, at most a megabyte; None at its end."""
-    said = bytearray()
-    with suppress(BlockingIOError):
-        while len(said) < LOG_BYTES:
-            part = os.read(descriptor, 1 << 16)
-            if not part:
-                return bytes(said) or None
-            said += part
-    return bytes(said)
 
 
 class LocalExecutor:
@@ -275,6 +226,8 @@ class _Run:
                     if not key.data():
                         selector.unregister(key.fileobj)
                 timed_out = time.monotonic() > self._deadline
+                for driver in self._drivers:
+                    driver.look()
                 if not told and self._somebody_will_not_come():
                     world.popen.send_signal(signal.SIGUSR1)
                     told = True
@@ -285,7 +238,7 @@ class _Run:
         return SessionEnd(
             world_exit=world.popen.poll(),
             world_log_tail=tail(bytes(world.log)),
-            drivers=tuple(DriverEnd(d.popen.poll(), oom=False, log_tail=tail(bytes(d.log))) for d in self._drivers),
+            drivers=tuple(driver.end() for driver in self._drivers),
             timed_out=timed_out,
         )
 
@@ -336,4 +289,6 @@ class _Run:
         while any(driver.running for driver in self._drivers) and time.monotonic() < until:
             for reader in readers:
                 reader()
+            for driver in self._drivers:
+                driver.look()
             time.sleep(0.005)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 GRACE_S = 3.0
 """How long a driver may take to end after its world has [s]."""
 
+PEAK_EVENTS = frozenset({"timing", "offline", "failed"})
+"""Events of measuring after which the drivers' memory is looked at: they have worked, and still run."""
+
 LOG_BYTES = 1 << 20
 """More of the world's log than this is never held in memory: the start of it goes."""
 
@@ -109,6 +112,8 @@ class Running:
             # Not before: until then the signal would end the world. It matters only until the driver has said hello.
             if any(ended.is_set() for ended in self._ended):
                 self._world.signal("SIGUSR1")
+        for driver in self._drivers if event["event"] in PEAK_EVENTS else ():
+            driver.look()
         self._on_event(event)
 
     def _end(self, log: bytes) -> base.SessionEnd:
