@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envs.errors import HotlapError, InputError
+from pipeline import options
 
 if TYPE_CHECKING:
     from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERRUPTED = 130
-EXECUTORS = ("auto", "local", "docker")
 
 EPILOG = """\b
 Examples:
@@ -75,25 +75,6 @@ def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:  
         context.exit()
 
 
-plan_option = click.option("--plan", default="quick", metavar="NAME|FILE", help="quick (default), full, ci, or a file.")
-executor_option = click.option(
-    "--executor",
-    type=click.Choice(EXECUTORS),
-    default="auto",
-    show_default=True,
-    help="docker: pinned containers. local: plain processes. auto: docker where a daemon answers.",
-)
-models_option = click.option(
-    "--models", "-m", multiple=True, metavar="NAME", help="Only these models, comma-separated or repeated."
-)
-results_option = click.option(
-    "--results", type=click.Path(path_type=Path), metavar="DIR", help="Where records and the table are (results/)."
-)
-weights_option = click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="The model manifest (weights/manifest.toml)."
-)
-
-
 @click.group(cls=CommandLine, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def main() -> None:
@@ -105,14 +86,14 @@ def main() -> None:
 
 
 @main.command()
-@plan_option
-@executor_option
-@models_option
+@options.plan
+@options.executor
+@options.models
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Models side by side (cores, 2 at most).")
-@results_option
+@options.results
 @click.option("--again", is_flag=True, help="Drive recorded cases again, as further attempts.")
 @click.option("--measure/--no-measure", default=True, help="Time models that have no timing on this host (default).")
-@weights_option
+@options.weights
 def evaluate(
     plan: str,
     executor: str,
@@ -139,12 +120,12 @@ def evaluate(
     request = agenda.Request(
         plan=plan,
         executor=executor,
-        models=_names(models),
+        models=options.names(models),
         workers=workers,
         results=results or agenda.RESULTS,
         again=again,
         measure=measure,
-        **_weights(weights),
+        **options.manifest(weights),
     )
     work.evaluate(request, display.choose())
 
@@ -155,10 +136,10 @@ def evaluate(
 @click.option("--direction", type=click.Choice(("forward", "reverse")), default="forward", show_default=True)
 @click.option("--conditions", default="nominal", metavar="SET", show_default=True, help="nominal or varied.")
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True)
-@executor_option
+@options.executor
 @click.option("--keep", is_flag=True, help="Write the record and the trace into the results folder.")
-@results_option
-@weights_option
+@options.results
+@options.weights
 def drive(
     model: str,
     circuit: str,
@@ -187,7 +168,7 @@ def drive(
         Case(model, circuit, direction, conditions, seed),
         executor=executor,
         keep=(results or agenda.RESULTS) if keep else None,
-        **_weights(weights),
+        **options.manifest(weights),
     )
     shown = single.summary(single.drive(request, display.choose()))
     width = max(len(name) for name, _ in shown)
@@ -196,25 +177,34 @@ def drive(
 
 
 @main.command()
-@executor_option
-@models_option
-@results_option
-@weights_option
-def measure(executor: str, models: tuple[str, ...], results: Path | None, weights: Path | None) -> None:
-    """Time inference on this host, one model at a time.
+@options.executor
+@options.models
+@options.results
+@click.option("--all", "everything", is_flag=True, help="Time models again that this host has timed.")
+@options.weights
+def measure(
+    executor: str, models: tuple[str, ...], results: Path | None, *, everything: bool, weights: Path | None
+) -> None:
+    """Time inference on this host, one model at a time, and its driver's peak memory.
 
-    Blocks of frames alternate with the FP32 baseline's, on a pinned core. Let nothing else run meanwhile: a host too
-    noisy to measure on is marked in the table.
+    Models that this host has timed are left out, unless named. Blocks of frames alternate with the FP32 baseline's, on
+    a pinned core. Let nothing else run meanwhile: a host too noisy to measure on is marked in the table.
 
     \b
-    Example:
+    Examples:
+      hotlap measure
       hotlap measure --models pilotnet
     """  # noqa: D301
-    from pipeline import agenda, executors, manifest
+    from pipeline import agenda, executors, manifest, timing
     from pipeline import measure as work
 
     rows = manifest.load(weights or manifest.MANIFEST)
-    names = tuple(manifest.find(rows, name).name for name in _names(models))
+    names = tuple(manifest.find(rows, name).name for name in options.names(models))
+    if not names and not everything:
+        names = timing.unmeasured(results or agenda.RESULTS, rows)
+        if not names:
+            print("every model is timed on this host; name models or say --all to time them again")
+            return
     chosen, sentence = executors.choose(executor)
     print(sentence, flush=True)
     with chosen:
@@ -253,10 +243,10 @@ def train(seed: int | None, minutes: float | None, out: Path | None, *, smoke: b
 
 
 @main.command()
-@plan_option
-@models_option
-@results_option
-@weights_option
+@options.plan
+@options.models
+@options.results
+@options.weights
 @click.option("--published", is_flag=True, help="From results/published/, which came with the repository.")
 def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Path | None, *, published: bool) -> None:
     """Write the table again from the records alone; nothing is driven.
@@ -269,14 +259,16 @@ def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Pat
     from pipeline import agenda, display
     from pipeline import evaluate as work
 
-    request = agenda.Request(plan=plan, models=_names(models), results=results or agenda.RESULTS, **_weights(weights))
+    request = agenda.Request(
+        plan=plan, models=options.names(models), results=results or agenda.RESULTS, **options.manifest(weights)
+    )
     work.tabulate(request, display.choose(), of_published=published)
 
 
 @main.command()
-@plan_option
-@results_option
-@weights_option
+@options.plan
+@options.results
+@options.weights
 def publish(plan: str, results: Path | None, weights: Path | None) -> None:
     """Compile a driven plan's records and timing into results/published/.
 
@@ -287,12 +279,12 @@ def publish(plan: str, results: Path | None, weights: Path | None) -> None:
     from pipeline import agenda, display
     from pipeline import evaluate as work
 
-    request = agenda.Request(plan=plan, results=results or agenda.RESULTS, **_weights(weights))
+    request = agenda.Request(plan=plan, results=results or agenda.RESULTS, **options.manifest(weights))
     work.publish(request, display.choose())
 
 
 @main.command()
-@weights_option
+@options.weights
 def models(weights: Path | None) -> None:
     """List the manifest's models and check their artifacts."""
     from pipeline import listing, manifest
@@ -329,13 +321,3 @@ def circuits(circuit: tuple[str, ...], tag: str | None, *, draw: bool, svg: Path
         print(f"\n{each.name}\n{drawing.terminal(each)}")
     for file in listing.maps(found, svg) if svg else ():
         print(f"wrote {file}")
-
-
-def _names(values: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in a repeatable option, each value of which may list several with commas."""
-    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
-
-
-def _weights(path: Path | None) -> dict[str, Any]:
-    """The manifest as an argument, if one was given."""
-    return {} if path is None else {"weights": path}

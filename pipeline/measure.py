@@ -15,6 +15,7 @@ import numpy as np
 
 from envs.errors import HarnessError, InputError
 from pipeline import noise, provenance, timing
+from pipeline.baseline import baseline
 from pipeline.drivers.sleep import INFERENCE_NS
 from pipeline.record import write_whole
 from pipeline.stopwatch import Blocks, Heard, Setting, time_models
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from pipeline.timing import Entry, Summary, TimingRecord
 
     Nanoseconds = npt.NDArray[np.int64]
-
-BASELINE_RUNTIME, BASELINE_PRECISION = "torch", "fp32"
-"""The baseline is the manifest's first row of this runtime and precision: FP32 eager PyTorch."""
 
 SLEEP_FRAMES = 40
 """Frames in a block of the sleeping calibrator: at 5 ms each more would take long and tell no more."""
@@ -85,19 +83,6 @@ def run(
         timing.write(results_dir, record)
         say(line(row, entry))
     return path
-
-
-def baseline(rows: Sequence[ModelRow]) -> ModelRow | None:
-    """The FP32 eager baseline: the first ranked row of that runtime and precision on the CPU; None if there is none."""
-    return next(
-        (
-            row
-            for row in rows
-            if not row.calibrator
-            and (row.runtime, row.precision, row.device) == (BASELINE_RUNTIME, BASELINE_PRECISION, "cpu")
-        ),
-        None,
-    )
 
 
 def line(row: ModelRow, entry: Entry) -> str:
@@ -186,7 +171,7 @@ def _measure(row: ModelRow, base: ModelRow | None, setting: Setting) -> tuple[En
     if row.runtime == "sleep":
         blocks = Blocks(blocks.turns, min(blocks.frames, SLEEP_FRAMES), min(blocks.warmup, SLEEP_FRAMES))
     busy, load = noise.busy_share(), os.getloadavg()[0]
-    heard = time_models(models, setting, blocks, offline=not row.calibrator)
+    heard = time_models(models, setting, blocks, offline=0 if row.calibrator else 1)
     entry = _entry(row, base, heard, setting, blocks)
     entry["busy_share"], entry["load_average"] = busy, load
     entry["noisy"] = noise.busy_noise(busy) + entry["noisy"]
@@ -204,12 +189,14 @@ def _entry(row: ModelRow, base: ModelRow | None, heard: Heard, setting: Setting,
         "executor": setting.executor.name,
         "threads": setting.threads,
         "device": row.device,
+        "mode": row.mode,
         "core": setting.core,
         "claims": heard.claims.get(0, {}),
         "blocks": {"turns": blocks.turns, "frames": blocks.frames, "warmup": blocks.warmup},
         "inference": None,
         "inference_reason": heard.failed,
         "round_trip": None,
+        "peak_memory_bytes": heard.peak_memory.get(0),
         "block_medians_s": [],
         "baseline": None if base is None else base.name,
         "ratio_to_baseline": None,

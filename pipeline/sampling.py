@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def measure(
     blocks: int,
     block_frames: int,
     warmup_frames: int,
-    offline: bool,
+    offline: int,
 ) -> None:
     """Time each driver on the same frames, A B A B, then take its commands on all of them.
 
@@ -43,11 +44,11 @@ def measure(
         links: the connected drivers.
         states: what each is shown beside a frame: nothing, or `straight_ahead` for an oracle.
         frames: the fixed frames; timing takes them round and round.
-        emit: called with one event for each driver's timing, and one for its commands where `offline`.
+        emit: called with one event for each driver's timing, and one each time its commands are taken.
         blocks: how many blocks each driver gets.
         block_frames: frames in a block.
         warmup_frames: frames before the first block that are not counted.
-        offline: whether the commands on all frames are taken too.
+        offline: how often the commands on all frames are taken too, each time after a reset.
 
     Raises:
         DriverFault: a driver broke the protocol or took too long.
@@ -64,9 +65,9 @@ def measure(
                 replies[index] += _ask(link, state, frames.frames, block * block_frames, block_frames)
     for index, (link, _) in drivers:
         emit({"event": "timing", "model": link.hello.model, "index": index, **_times(replies[index])})
-    for index, (link, state) in drivers if offline else ():
+    for time, (index, (link, state)) in itertools.product(range(offline), drivers):
         with blaming(index):
-            link.reset(1)
+            link.reset(1 + time)
             answers = _ask(link, state, frames.frames, 0, len(frames.frames))
         commands = [list(answer.command) for answer in answers]
         event = {"event": "offline", "model": link.hello.model, "index": index, "commands": commands}

@@ -35,12 +35,17 @@ FORMATS = {
     "inference_p99": ".6f",
     "iteration_frequency": ".1f",
     "ratio_to_baseline": ".2f",
+    "peak_memory": ".1f",
     "real_time_factor": ".1f",
     "artifact_size": ".3f",
     "parameters": ",.0f",
     "zeros": ".1f",
+    "rounded_zeros": ".1f",
+    "operations": ".2f",
     "offline_mse": ".5f",
     "measured_offline_mse": ".5f",
+    "parity": ".1e",
+    "baseline_distance": ".4f",
 }
 """How a table prints each metric's value."""
 

@@ -38,8 +38,8 @@ class Blocks:
         warmup: frames before the first block that are not counted.
     """
 
-    turns: int = 5
-    frames: int = 200
+    turns: int = 10
+    frames: int = 500
     warmup: int = 50
 
     def __post_init__(self) -> None:
@@ -61,13 +61,13 @@ class Setting:
 
     Attributes:
         executor: runs them.
-        core: everything is pinned to.
+        core: everything is pinned to; None pins nothing, where no time is wanted.
         threads: for each runtime.
         blocks: how the frames are dealt out.
     """
 
     executor: Executor
-    core: int
+    core: int | None
     threads: int
     blocks: Blocks
 
@@ -80,7 +80,9 @@ class Heard:
         claims: the hellos.
         round_trip: as the world saw it, (blocks, frames) [ns].
         inference: as the driver claims it, (blocks, frames) [ns].
-        offline: the events of offline commands.
+        offline: the events of offline commands; the first, where they are taken several times.
+        repeats: the offline commands of each time, in order.
+        peak_memory: as the executor saw it [bytes].
         failed: why there are no figures.
     """
 
@@ -88,17 +90,19 @@ class Heard:
     round_trip: dict[int, Nanoseconds] = field(default_factory=dict)
     inference: dict[int, Nanoseconds] = field(default_factory=dict)
     offline: dict[int, dict[str, Any]] = field(default_factory=dict)
+    repeats: dict[int, list[list[list[float]]]] = field(default_factory=dict)
+    peak_memory: dict[int, int] = field(default_factory=dict)
     failed: str | None = None
 
 
-def time_models(models: Sequence[ModelRow], setting: Setting, blocks: Blocks, *, offline: bool) -> Heard:
+def time_models(models: Sequence[ModelRow], setting: Setting, blocks: Blocks, *, offline: int) -> Heard:
     """Run the session that times `models` in turns.
 
     Args:
         models: one, or two that are interleaved.
         setting: what all sessions share.
         blocks: how the frames are dealt out.
-        offline: whether the commands on the fixed frames are taken too.
+        offline: how often the commands on the fixed frames are taken too.
 
     Returns:
         What was heard; `Heard.failed` says so where a driver failed or its artifact was refused.
@@ -115,10 +119,12 @@ def time_models(models: Sequence[ModelRow], setting: Setting, blocks: Blocks, *,
         heard.failed = str(error)
     else:
         heard.failed = _failure(models, heard, end)
+        peaks = {index: driver.peak_memory_bytes for index, driver in enumerate(end.drivers)}
+        heard.peak_memory = {index: peak for index, peak in peaks.items() if peak is not None}
     return heard
 
 
-def _session(models: Sequence[ModelRow], setting: Setting, blocks: Blocks, *, offline: bool) -> Session:
+def _session(models: Sequence[ModelRow], setting: Setting, blocks: Blocks, *, offline: int) -> Session:
     """The session that measures `models` in turns."""
     frames = len(models) * (blocks.turns * blocks.frames + blocks.warmup + OFFLINE_FRAMES * offline)
     return Session(
@@ -130,7 +136,8 @@ def _session(models: Sequence[ModelRow], setting: Setting, blocks: Blocks, *, of
             "blocks": blocks.turns,
             "block_frames": blocks.frames,
             "warmup_frames": blocks.warmup,
-            "offline": offline,
+            "offline": offline > 0,
+            "offline_times": offline,
             "core": setting.core,
         },
         deadline_s=SETUP_S + SLOWEST_S * frames,
@@ -155,7 +162,8 @@ def _hear(event: dict[str, Any], heard: Heard, blocks: Blocks) -> None:
                 raise HarnessError(f"the world timed {samples.size} frames of {event['model']!r}, not {asked}")
             kept[index] = samples.reshape(blocks.turns, blocks.frames)
     elif kind == "offline":
-        heard.offline[index] = event
+        heard.offline.setdefault(index, event)
+        heard.repeats.setdefault(index, []).append(event["commands"])
     elif kind == "failed":
         heard.failed = f"model {event['model']}: {event['outcome']}: {event['reason']}"
 

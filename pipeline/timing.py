@@ -3,7 +3,7 @@
 Timing is kept apart from driving: one record for each host, and a table shows one host's and names it. The raw samples
 lie beside the record, in `results/timing/<host>/<model>.npz`; neither is in git, `results/published/timing.json` is.
 
-Schema history: 1 first version.
+Schema history: 1 first version; 2 an entry holds the mode and the driver's peak memory. Records of 1 are read too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pipeline.manifest import ModelRow
 
-SCHEMA = 1
+SCHEMA = 2
 
 TIMED_CALIBRATORS = ("zero", "sleep")
 """Runtimes of the calibrators that are measured: the round trip alone, and a time that is known."""
@@ -72,11 +72,13 @@ class Entry(TypedDict):
         executor: that ran it.
         threads: that the runtime was given.
         device: ``cpu`` or ``cuda``.
+        mode: how the runtime was to run it (`ModelRow.mode`).
         core: the core that driver and world were pinned to.
         claims: what the runtime said of itself (its hello).
         blocks: of how many frames each driver had how many turns, ``{"turns": 5, "frames": 200, "warmup": 50}``.
         inference: the driver's own time, a claim; None with `inference_reason` where it cannot be true.
         round_trip: from frame to command, as the world saw it.
+        peak_memory_bytes: the most memory the driver used, as the executor saw it; None where it could not be seen.
         block_medians_s: median inference of each block.
         baseline: name of the model whose blocks were interleaved, None where there is none.
         ratio_to_baseline: median inference / the baseline's in the same run; None with `ratio_reason`.
@@ -95,12 +97,14 @@ class Entry(TypedDict):
     executor: str
     threads: int
     device: str
-    core: int
+    mode: str
+    core: int | None
     claims: dict[str, Any]
     blocks: dict[str, Any]
     inference: Summary | None
     inference_reason: str | None
     round_trip: Summary | None
+    peak_memory_bytes: int | None
     block_medians_s: list[float]
     baseline: str | None
     ratio_to_baseline: float | None
@@ -158,6 +162,7 @@ def read(path: Path) -> TimingRecord:
         ) from error
     except ValueError as error:
         raise _damaged(path, f"it is cut off or garbled ({error})") from error
+    data = _of_today(data)
     found = data.get("schema") if isinstance(data, dict) else None
     if found != SCHEMA:
         raise InputError(f"{path}: the timing record has schema {found!r}, this hotlap reads {SCHEMA}; delete it")
@@ -233,7 +238,7 @@ def choose(results: Path) -> TimingRecord | None:
 
 
 def unmeasured(results: Path, rows: Sequence[ModelRow]) -> tuple[str, ...]:
-    """The names among `rows` that this host has no timing of, or only of another artifact, in their order.
+    """The names among `rows` that this host has no timing of, or only of another artifact or mode, in their order.
 
     Raises:
         InputError: the record is damaged.
@@ -245,7 +250,8 @@ def unmeasured(results: Path, rows: Sequence[ModelRow]) -> tuple[str, ...]:
         if is_timed(row)
         and (
             row.name not in entries
-            or (entries[row.name]["artifact_sha256"], entries[row.name]["device"]) != (row.sha256, row.device)
+            or [entries[row.name][part] for part in ("artifact_sha256", "device", "mode")]
+            != [row.sha256, row.device, row.mode]
         )
     )
 
@@ -272,6 +278,15 @@ def offline_verdict(facts: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
     if abs(mse - stated) <= MSE_TOLERANCE * stated:
         return "as in the manifest"
     return f"the manifest says {stated:.5f}"
+
+
+def _of_today(data: Any) -> Any:
+    """A record of schema 1 in today's words: no mode was asked for, and nobody looked at memory."""
+    models = data.get("models") if isinstance(data, dict) and data.get("schema") == 1 else None
+    if not isinstance(models, dict) or not all(isinstance(entry, dict) for entry in models.values()):
+        return data
+    since = {"mode": "", "peak_memory_bytes": None}
+    return {**data, "schema": SCHEMA, "models": {name: {**since, **entry} for name, entry in models.items()}}
 
 
 def _measured_at(record: TimingRecord) -> str:

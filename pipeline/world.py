@@ -219,7 +219,7 @@ def _measure(job: Mapping[str, Any], listeners: Sequence[socket.socket], emit: E
                 blocks=job["blocks"],
                 block_frames=job["block_frames"],
                 warmup_frames=job["warmup_frames"],
-                offline=bool(job.get("offline")),
+                offline=job.get("offline_times", 1) if job.get("offline") else 0,
             )
         except DriverFault as fault:
             model = job["drivers"][fault.index]["model"]

@@ -6,7 +6,7 @@ from the records alone.
 
 from __future__ import annotations
 
-from pipeline.metrics import artifact, deviation, driving, timing
+from pipeline.metrics import artifact, check, deviation, driving, timing
 from pipeline.metrics.value import Metric, Value
 
 __all__ = ["METRICS", "Metric", "Value"]
@@ -33,9 +33,14 @@ METRICS: dict[str, Metric] = {
     "iteration_frequency": Metric("brain iteration frequency RT", "Hz", "higher", "timing", timing.iteration_frequency),
     "ratio_to_baseline": Metric("inference time / FP32 eager", "", "lower", "timing", timing.ratio_to_baseline),
     "measured_offline_mse": Metric("offline MSE here", "", "lower", "timing", timing.measured_offline_mse),
+    "peak_memory": Metric("peak memory", "MB", "lower", "timing", timing.peak_memory),
     "real_time_factor": Metric("real time factor", "", "higher", "records", driving.real_time_factor),
     "artifact_size": Metric("size", "MB", "lower", "model", artifact.size),
     "parameters": Metric("parameters", "", "lower", "model", artifact.parameters),
     "zeros": Metric("zeros", "%", None, "model", artifact.zeros),
+    "rounded_zeros": Metric("zeros by rounding", "%", None, "model", artifact.rounded_zeros),
+    "operations": Metric("multiply-adds", "M", "lower", "model", artifact.operations),
     "offline_mse": Metric("offline MSE", "", "lower", "model", artifact.offline_mse),
+    "parity": Metric("parity, max", "", None, "check", check.parity),
+    "baseline_distance": Metric("distance to the baseline, RMS", "", None, "check", check.baseline_distance),
 }

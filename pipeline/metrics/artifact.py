@@ -27,10 +27,18 @@ def parameters(facts: Facts) -> Value:
 
 def zeros(facts: Facts) -> Value:
     """Share of parameters that are zero because they were pruned [%]; zeros from rounding are not counted."""
-    total, zero = _number(facts, "parameters", "not in the manifest"), _number(facts, "zeros", "not in the manifest")
-    if total.value is None or zero.value is None:
-        return missing("not in the manifest")
-    return Value(100.0 * zero.value / total.value) if total.value > 0.0 else missing("no parameters")
+    return _share(facts, "zeros")
+
+
+def rounded_zeros(facts: Facts) -> Value:
+    """Share of parameters that became zero by rounding alone, beyond the pruned ones [%]."""
+    return _share(facts, "rounded_zeros")
+
+
+def operations(facts: Facts) -> Value:
+    """Multiply-adds for one frame, as the manifest counts them from the network's shape [10⁶]."""
+    value = _number(facts, "operations", "not in the manifest")
+    return value if value.value is None else Value(value.value / 1e6)
 
 
 def offline_mse(facts: Facts) -> Value:
@@ -39,6 +47,14 @@ def offline_mse(facts: Facts) -> Value:
     As the manifest states it; `hotlap measure` repeats it in the model's own runtime and compares.
     """
     return _number(facts, "offline_mse", "not in the manifest")
+
+
+def _share(facts: Facts, name: str) -> Value:
+    """A count as a share of the parameters [%]."""
+    total, part = _number(facts, "parameters", "not in the manifest"), _number(facts, name, "not in the manifest")
+    if total.value is None or part.value is None:
+        return missing("not in the manifest")
+    return Value(100.0 * part.value / total.value) if total.value > 0.0 else missing("no parameters")
 
 
 def _number(facts: Facts, name: str, absent: str) -> Value:

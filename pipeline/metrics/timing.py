@@ -16,6 +16,11 @@ Entry = Mapping[str, Any]
 
 NOT_MEASURED = "not measured"
 
+BEYOND = 10
+"""A percentile with fewer samples beyond it than this is chance, and is not told."""
+
+BYTES_PER_MEGABYTE = 1e6
+
 
 def mean_inference(entry: Entry) -> Value:
     """Mean of the driver's own time for one frame, pre-processing included, transport excluded [s].
@@ -27,17 +32,17 @@ def mean_inference(entry: Entry) -> Value:
 
 def inference_p50(entry: Entry) -> Value:
     """Median of the driver's own time for one frame [s]."""
-    return _summary(entry, "inference", "p50_s")
+    return _percentile(entry, 50)
 
 
 def inference_p95(entry: Entry) -> Value:
     """95th percentile of the driver's own time for one frame [s]."""
-    return _summary(entry, "inference", "p95_s")
+    return _percentile(entry, 95)
 
 
 def inference_p99(entry: Entry) -> Value:
-    """99th percentile of the driver's own time for one frame [s]."""
-    return _summary(entry, "inference", "p99_s")
+    """99th percentile of the driver's own time for one frame [s]; it takes 1000 frames."""
+    return _percentile(entry, 99)
 
 
 def iteration_frequency(entry: Entry) -> Value:
@@ -62,6 +67,27 @@ def measured_offline_mse(entry: Entry) -> Value:
     """Offline MSE as this host measured it in the model's own runtime: mean of (command - label)² [1]."""
     mse = finite(entry, "offline_mse")
     return Value(mse) if mse is not None else missing(str(entry.get("offline_reason") or NOT_MEASURED))
+
+
+def peak_memory(entry: Entry) -> Value:
+    """The most memory that the driver's process used while it was measured, seen from outside [MB], 1 MB = 10⁶ bytes.
+
+    Of a plain process its resident memory's high-water mark, of a container its control group's peak, cached files
+    included.
+    """
+    peak = finite(entry, "peak_memory_bytes")
+    return Value(peak / BYTES_PER_MEGABYTE) if peak is not None else missing(str(entry.get("failed") or NOT_MEASURED))
+
+
+def _percentile(entry: Entry, percent: int) -> Value:
+    """A percentile of the inference time [s], where enough samples lie beyond it."""
+    value = _summary(entry, "inference", f"p{percent}_s")
+    samples = finite(entry.get("inference"), "n")
+    if value.value is None or samples is None:
+        return value if value.value is None else missing("nobody says of how many samples")
+    if samples * (100 - percent) < 100 * BEYOND:
+        return missing(f"{samples:.0f} samples are too few for p{percent}")
+    return value
 
 
 def _summary(entry: Entry, group: str, name: str) -> Value:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Reads = Literal["records", "shared records", "model", "timing"]
+Reads = Literal["records", "shared records", "model", "timing", "check"]
 """What a metric is a function of: a model's records, those of its records whose cases every compared model completed,
-its row of the manifest with the facts of its artifact, or its entry in one host's timing record."""
+its row of the manifest with the facts of its artifact, its entry in one host's timing record, or its check."""
 
 
 @dataclass(frozen=True)

@@ -87,12 +87,14 @@ def entry(mean: float = 0.001, **changed: Any) -> dict[str, Any]:
         "executor": "local",
         "threads": 1,
         "device": "cpu",
+        "mode": "",
         "core": 1,
         "claims": {"runtime": "torch", "runtime_version": "2.13.0", "precision": "fp32", "device": "cpu"},
         "blocks": {"turns": 5, "frames": 200, "warmup": 50},
         "inference": summary(mean),
         "inference_reason": None,
         "round_trip": summary(1.25 * mean),
+        "peak_memory_bytes": 200_000_000,
         "block_medians_s": [mean] * 5,
         "baseline": "net",
         "ratio_to_baseline": mean / 0.001,
@@ -109,7 +111,7 @@ def entry(mean: float = 0.001, **changed: Any) -> dict[str, Any]:
 
 
 def timing(**entries: Any) -> Any:
-    return {"schema": 1, "host": HOST, "models": entries}
+    return {"schema": 2, "host": HOST, "models": entries}
 
 
 def artifact(folder: Path, size: int = 1_015_000) -> str:

@@ -15,11 +15,12 @@ from rich.console import Console
 
 from envs import track_generator, variants
 from envs.errors import HarnessError, InputError, InvalidRunError
-from pipeline import display, evaluate, executors, listing, manifest, record, single
+from pipeline import display, evaluate, executors, listing, manifest, measure, record, single, timing
 from pipeline.case import Case
 from pipeline.cli import main
 from pipeline.executors.local import LocalExecutor
 from pipeline.training import __main__ as training
+from tests.pipeline.made import entry
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -139,6 +140,30 @@ def test_models_says_which_artifact_is_wrong(tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert "wrong" in done.output
     assert "make it with: hotlap train" in done.stderr
+
+
+def test_measure_leaves_out_what_is_timed_unless_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row for row in manifest.parse() if timing.is_timed(row)]
+    entries = {row.name: entry(artifact_sha256=row.sha256, device=row.device, mode=row.mode) for row in rows}
+    asked: list[tuple[str, ...]] = []
+
+    def run(*_: object, names: tuple[str, ...]) -> str:
+        asked.append(names)
+        return "path"
+
+    monkeypatch.setattr(executors, "choose", lambda _: (LocalExecutor(), "executor local"))
+    monkeypatch.setattr(measure, "run", run)
+    monkeypatch.setattr(manifest, "load", lambda _: tuple(rows))
+    record: Any = {"schema": timing.SCHEMA, "host": timing.this_host(), "models": entries}
+    timing.write(tmp_path, record)
+    done = hotlap("measure", "--results", str(tmp_path))
+    assert done.output == "every model is timed on this host; name models or say --all to time them again\n"
+    hotlap("measure", "--results", str(tmp_path), "--all")
+    hotlap("measure", "--results", str(tmp_path), "--models", "pilotnet")
+    del entries["zero"]
+    timing.write(tmp_path, record)
+    hotlap("measure", "--results", str(tmp_path))
+    assert asked == [(), ("pilotnet",), ("zero",)]
 
 
 def test_circuits_lists_them_by_tag() -> None:

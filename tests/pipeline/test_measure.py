@@ -90,6 +90,14 @@ def test_each_model_is_interleaved_with_the_baseline_after_the_calibrators(tmp_p
     assert executor.prepared == {"world", "torch-cpu"}
 
 
+def test_the_peak_memory_is_the_one_that_the_executor_saw(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    executor.ends["fast"] = DriverEnd(0, oom=False, log_tail="", peak_memory_bytes=123_000_000)
+    models = measured(executor, tmp_path)
+    assert models["fast"]["peak_memory_bytes"] == 123_000_000
+    assert models["base"]["peak_memory_bytes"] is None
+
+
 def test_everything_is_pinned_to_one_core_with_one_thread(tmp_path: Path) -> None:
     executor = FakeExecutor()
     measured(executor, tmp_path)
@@ -198,6 +206,10 @@ def test_a_world_that_breaks_is_the_harness_and_keeps_what_was_measured(tmp_path
     with pytest.raises(HarnessError, match="the world ended with status 4: the world's last word"):
         measured(executor, tmp_path)
     assert timing.of_this_host(tmp_path)["models"] == before
+
+
+def test_by_default_the_99th_percentile_has_samples_beyond_it() -> None:
+    assert Blocks().turns * Blocks().frames == 5000
 
 
 def test_bad_words_are_refused_before_anything_is_started(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.metrics import METRICS, Value, artifact, calibration, deviation, driving
+from pipeline.metrics import METRICS, Value, artifact, calibration, check, deviation, driving
 from pipeline.metrics import timing as times
 
 
@@ -35,7 +35,7 @@ def episode(
     return {"case": {**case, "clock": "lockstep"}, "facts": facts}
 
 
-NOTHING: dict[str, Any] = {"records": [], "shared records": [], "model": {}, "timing": {}}
+NOTHING: dict[str, Any] = {"records": [], "shared records": [], "model": {}, "timing": {}, "check": {}}
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -179,7 +179,7 @@ def test_shared_cases_are_those_that_all_completed() -> None:
 
 
 def test_timing_metrics() -> None:
-    summary = {"mean_s": 0.002, "p50_s": 0.0019, "p95_s": 0.003, "p99_s": 0.004}
+    summary = {"mean_s": 0.002, "p50_s": 0.0019, "p95_s": 0.003, "p99_s": 0.004, "n": 1000}
     entry = {"inference": summary, "round_trip": {**summary, "mean_s": 0.0025}, "ratio_to_baseline": 0.25}
     assert times.mean_inference(entry).value == 0.002
     assert times.inference_p50(entry).value == 0.0019
@@ -188,12 +188,27 @@ def test_timing_metrics() -> None:
     assert times.iteration_frequency(entry).value == pytest.approx(400.0)
     assert times.ratio_to_baseline(entry).value == 0.25
     assert times.measured_offline_mse({"offline_mse": 0.01}).value == 0.01
+    assert times.peak_memory({"peak_memory_bytes": 210_500_000}).value == pytest.approx(210.5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "percent", "enough"),
+    [(times.inference_p50, 50, 20), (times.inference_p95, 95, 200), (times.inference_p99, 99, 1000)],
+)
+def test_a_percentile_with_fewer_than_ten_samples_beyond_it_is_no_value(metric: Any, percent: int, enough: int) -> None:
+    entry = {"inference": {f"p{percent}_s": 0.004, "n": enough}}
+    assert metric(entry).value == 0.004
+    entry["inference"]["n"] = enough - 1
+    assert metric(entry) == Value(None, f"{enough - 1} samples are too few for p{percent}")
 
 
 def test_timing_that_is_not_there_says_why() -> None:
     entry = {"inference": None, "inference_reason": "the driver lied", "ratio_to_baseline": None}
     assert times.mean_inference(entry) == Value(None, "the driver lied")
     assert times.ratio_to_baseline(entry) == Value(None, "not measured")
+    assert times.inference_p99(entry) == Value(None, "the driver lied")
+    assert times.peak_memory({"peak_memory_bytes": None, "failed": None}) == Value(None, "not measured")
+    assert times.peak_memory({"failed": "driver_oom"}) == Value(None, "driver_oom")
 
 
 def test_artifact_metrics() -> None:
@@ -204,6 +219,18 @@ def test_artifact_metrics() -> None:
     assert artifact.offline_mse(facts).value == 0.01
     assert artifact.size({"size_bytes": None}) == Value(None, "no artifact")
     assert artifact.zeros({"parameters": 5}).value is None
+    assert artifact.zeros({"parameters": 0, "zeros": 0}) == Value(None, "no parameters")
+    more = {**facts, "rounded_zeros": 2522.3, "operations": 27_500_000}
+    assert artifact.rounded_zeros(more).value == pytest.approx(1.0)
+    assert artifact.operations(more).value == pytest.approx(27.5)
+    assert artifact.rounded_zeros(facts) == artifact.operations(facts) == Value(None, "not in the manifest")
+
+
+def test_check_metrics() -> None:
+    facts = {"parity": 2e-6, "baseline_distance": None, "baseline_distance_reason": "no baseline"}
+    assert check.parity(facts) == Value(2e-6)
+    assert check.baseline_distance(facts) == Value(None, "no baseline")
+    assert check.parity({}) == Value(None, "not checked")
 
 
 @pytest.mark.parametrize(

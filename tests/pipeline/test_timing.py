@@ -28,6 +28,24 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert set(timing.read(path)["models"]) == {"other"}
 
 
+def test_a_record_of_schema_1_is_read_in_today_s_words(tmp_path: Path) -> None:
+    old = here(net=entry())
+    path = timing.write(tmp_path, old)
+    for gone in ("mode", "peak_memory_bytes"):
+        del old["models"]["net"][gone]
+    path.write_text(json.dumps({**old, "schema": 1}))
+    found = timing.read(path)
+    assert found["schema"] == 2
+    assert found["models"]["net"]["peak_memory_bytes"] is None
+    assert found["models"]["net"]["mode"] == ""
+
+
+def test_another_mode_is_measured_again(tmp_path: Path) -> None:
+    timing.write(tmp_path, here(net=entry(mode="latency")))
+    assert timing.unmeasured(tmp_path, [row("net", mode="latency")]) == ()
+    assert timing.unmeasured(tmp_path, [row("net", mode="compiled")]) == ("net",)
+
+
 def test_a_host_without_a_record_has_an_empty_one(tmp_path: Path) -> None:
     assert timing.of_this_host(tmp_path)["models"] == {}
     assert timing.choose(tmp_path) is None
@@ -72,7 +90,7 @@ def test_the_name_of_the_host_is_not_told() -> None:
     ("harm", "told"),
     [
         (lambda text: text[:50], "cut off or garbled"),
-        (lambda text: text.replace('"schema": 1', '"schema": 9'), "has schema 9"),
+        (lambda text: text.replace('"schema": 2', '"schema": 9'), "has schema 9"),
         (lambda text: text.replace('"noisy"', '"nosy"'), r"models.net.noisy is missing"),
         (lambda text: text.replace(SHA, "").replace('""', "3"), "artifact_sha256"),
         (lambda _: "[]", "has schema None"),

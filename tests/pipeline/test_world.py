@@ -35,7 +35,7 @@ FAULTS = {
     "hello not json": ("driver_error", "before the first episode: its hello is no JSON: b'{nope'"),
     "hello other version": (
         "driver_error",
-        "before the first episode: it speaks protocol version 2; this world speaks 1",
+        "before the first episode: it speaks protocol version 1; this world speaks 2",
     ),
     "hello lacks device": ("driver_error", "before the first episode: its hello lacks 'device'"),
     "hello other model": (
@@ -194,6 +194,7 @@ def test_measuring_asks_the_drivers_in_turns_and_takes_their_commands() -> None:
         "block_frames": 3,
         "warmup_frames": 2,
         "offline": True,
+        "offline_times": 2,
         "core": None,
     }
     events, end = sessions.run(Session((sessions.spec("zero"), sessions.spec("sleep")), job, 300.0))
@@ -202,7 +203,9 @@ def test_measuring_asks_the_drivers_in_turns_and_takes_their_commands() -> None:
     timings = {event["model"]: event for event in events if event["event"] == "timing"}
     assert [len(timings[name]["round_trip_ns"]) for name in ("zero", "sleep")] == [6, 6]
     assert min(timings["sleep"]["claimed_inference_ns"]) >= 5_000_000
-    offline = {event["model"]: event for event in events if event["event"] == "offline"}
+    taken = [event for event in events if event["event"] == "offline"]
+    assert [event["model"] for event in taken] == ["zero", "sleep", "zero", "sleep"]
+    offline = {event["model"]: event for event in taken}
     assert set(map(tuple, offline["zero"]["commands"])) == {(0.0, 0.0)}
     assert len(offline["sleep"]["frames_sha256"]) == 64
     assert len(offline["zero"]["labels"]) == len(offline["zero"]["commands"])
