@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -32,8 +33,43 @@ HEIGHT, WIDTH = 66, 200
 """Size of a frame [px]."""
 
 
+class Shape(NamedTuple):
+    """The widths of a PilotNet's layers, from the image to the last but one; its two outputs come after them.
+
+    Attributes:
+        convolutions: channels of 3 to 5 convolutions: the first three are 5 x 5 with stride 2, the others 3 x 3.
+        dense: of the dense layers, at least one.
+    """
+
+    convolutions: tuple[int, ...]
+    dense: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """As an artifact's metadata has it, such as ``24-36-48-64-64/100-50-10``."""
+        return "/".join("-".join(map(str, part)) for part in self)
+
+    @staticmethod
+    def parse(text: str) -> Shape:
+        """The shape that `str` wrote.
+
+        Raises:
+            InputError: it is none, or its network would have no output.
+        """
+        if not re.fullmatch(r"[1-9]\d{0,3}(-[1-9]\d{0,3}){2,4}/[1-9]\d{0,3}(-[1-9]\d{0,3}){0,9}", text):
+            raise InputError(f"{text!r} is no shape of a PilotNet; one is {PILOTNET}")
+        convolutions, dense = (tuple(map(int, part.split("-"))) for part in text.split("/"))
+        return Shape(convolutions, dense)
+
+
+PILOTNET = Shape((24, 36, 48, 64, 64), (100, 50, 10))
+"""The shape of Bojarski et al. 2016: 252,230 parameters, 26.9 M multiply-adds a frame."""
+
+KERNELS = ((5, 2), (5, 2), (5, 2), (3, 1), (3, 1))
+"""Kernel and stride of each convolution [px]."""
+
+
 class PilotNet(nn.Module):
-    """NVIDIA's PilotNet with ReLU and two outputs: 252,230 parameters, 26.9 M multiply-adds a frame.
+    """NVIDIA's PilotNet with ReLU and two outputs, and networks of its kind with other widths.
 
     Input ``(N, 3, 66, 200)`` float32 in [-1, 1]; output ``(N, 2)`` float32, normalised (speed, steering), not clamped.
 
@@ -41,29 +77,21 @@ class PilotNet(nn.Module):
     normalisation layer is `to_input`; its flattened 1,164 is the 64 x 1 x 18 = 1,152 that the layers before it give.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape = PILOTNET) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 24, kernel_size=5, stride=2),
-            nn.ReLU(),
-            nn.Conv2d(24, 36, kernel_size=5, stride=2),
-            nn.ReLU(),
-            nn.Conv2d(36, 48, kernel_size=5, stride=2),
-            nn.ReLU(),
-            nn.Conv2d(48, 64, kernel_size=3),
-            nn.ReLU(),
-            nn.Conv2d(64, 64, kernel_size=3),
-            nn.ReLU(),
-        )
-        self.head = nn.Sequential(
-            nn.Linear(64 * 1 * 18, 100),
-            nn.ReLU(),
-            nn.Linear(100, 50),
-            nn.ReLU(),
-            nn.Linear(50, 10),
-            nn.ReLU(),
-            nn.Linear(10, 2),
-        )
+        self.shape = shape
+        features: list[nn.Module] = []
+        channels, height, width = 3, HEIGHT, WIDTH
+        for wide, (kernel, stride) in zip(shape.convolutions, KERNELS, strict=False):
+            features += [nn.Conv2d(channels, wide, kernel_size=kernel, stride=stride), nn.ReLU()]
+            channels, height, width = wide, (height - kernel) // stride + 1, (width - kernel) // stride + 1
+        self.features = nn.Sequential(*features)
+        head: list[nn.Module] = []
+        inputs = channels * height * width
+        for wide in shape.dense:
+            head += [nn.Linear(inputs, wide), nn.ReLU()]
+            inputs = wide
+        self.head = nn.Sequential(*head, nn.Linear(inputs, 2))
 
     def forward(self, images: Tensor) -> Tensor:
         """Commands ``(N, 2)`` for images ``(N, 3, 66, 200)``."""
@@ -73,8 +101,11 @@ class PilotNet(nn.Module):
         return commands
 
 
-ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {"pilotnet": PilotNet}
+ARCHITECTURES: dict[str, Callable[[Shape], nn.Module]] = {"pilotnet": PilotNet}
 """Name in an artifact's metadata -> constructor."""
+
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""hotlap's word for a number format -> PyTorch's type, of the formats that a network's weights may be saved in."""
 
 
 def to_input(frames: npt.NDArray[np.uint8]) -> Tensor:
@@ -93,7 +124,7 @@ def to_input(frames: npt.NDArray[np.uint8]) -> Tensor:
     return batch.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 
-def build(architecture: str) -> nn.Module:
+def build(architecture: str, shape: Shape = PILOTNET) -> nn.Module:
     """A new network with random weights.
 
     Raises:
@@ -101,7 +132,7 @@ def build(architecture: str) -> nn.Module:
     """
     if architecture not in ARCHITECTURES:
         raise InputError(f"architecture {architecture!r} is not known; known are {', '.join(sorted(ARCHITECTURES))}")
-    return ARCHITECTURES[architecture]()
+    return ARCHITECTURES[architecture](shape)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -115,14 +146,24 @@ def save(network: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
     Args:
         network: one of `ARCHITECTURES`, on any device.
         path: where to; an existing file is replaced.
-        metadata: must hold ``architecture``; ``format`` is added.
+        metadata: must hold ``architecture``, and ``shape`` and ``precision`` where they are not the usual ones;
+            ``format`` is added.
 
     Raises:
         InputError: the architecture is not known, or the file cannot be written.
     """
     if metadata.get("architecture") not in ARCHITECTURES:
         raise InputError(f"{path}: cannot save architecture {metadata.get('architecture')!r}; add it to ARCHITECTURES")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write(network.state_dict(), path, metadata)
+
+
+def write(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write tensors as safetensors, atomically and always in the same bytes; ``format`` is added to the metadata.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     blob = _in_fixed_order(serialise(tensors, metadata={**metadata, "format": FORMAT}))
     partial = path.with_name(path.name + ".partial")
     try:
@@ -149,9 +190,14 @@ def load(path: Path) -> nn.Module:
             f"{path}: metadata says format {metadata.get('format')!r}, not {FORMAT!r}; save it with hotlap"
         )
     try:
-        network = build(metadata.get("architecture", ""))
+        shape = Shape.parse(metadata.get("shape", str(PILOTNET)))
+        network = build(metadata.get("architecture", ""), shape)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    precision = metadata.get("precision", "fp32")
+    if precision not in PRECISIONS:
+        raise InputError(f"{path}: precision {precision!r} is not one of {', '.join(PRECISIONS)}; save it with hotlap")
+    network.to(PRECISIONS[precision])
     tensors = load_file(path)
     _check_fit(path, wanted=network.state_dict(), found=tensors)
     network.load_state_dict(tensors, strict=True)

@@ -1,0 +1,22 @@
+"""A network in OpenVINO's own format: an `.xml` with the graph, a `.bin` with the weights, made from an ONNX graph."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+
+def write(graph: bytes, path: Path) -> None:
+    """Convert an ONNX graph and write it to `path`, an `.xml`, and the `.bin` beside it.
+
+    OpenVINO notes how the file was made at its end; that part is cut off: it holds the path of a temporary file.
+    """
+    import openvino  # noqa: PLC0415 - the converter's environment alone has it
+
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "graph.onnx"
+        source.write_bytes(graph)
+        openvino.save_model(openvino.convert_model(source), path, compress_to_fp16=False)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"\n\t<rt_info>.*?\n\t</rt_info>", "", text, flags=re.DOTALL), encoding="utf-8")
