@@ -8,7 +8,7 @@ RESULTS ?= results
 MODEL ?= pilotnet
 CIRCUIT ?= simple
 SEED ?= 1
-IMAGES ?= world torch-cpu
+IMAGES ?= world torch-cpu onnxruntime openvino
 ARGS ?=
 
 HOTLAP := .venv/bin/python -m pipeline

@@ -59,6 +59,11 @@ IMAGES = {
     "world": Image("docker/world/Dockerfile", ("docker/world/requirements.lock",)),
     "torch-cpu": Image("docker/torch/Dockerfile", ("docker/torch/cpu.lock", "docker/torch/cuda.lock"), {"LOCK": "cpu"}),
     "torch-cuda": Image("docker/torch/Dockerfile", ("docker/torch/cuda.lock",), {"LOCK": "cuda"}),
+    "onnxruntime": Image("docker/onnxruntime/Dockerfile", ("docker/onnxruntime/requirements.lock",)),
+    "onnxruntime-cuda": Image(
+        "docker/onnxruntime/Dockerfile", ("docker/onnxruntime/cuda.lock",), {"LOCK": "cuda.lock"}
+    ),
+    "openvino": Image("docker/openvino/Dockerfile", ("docker/openvino/requirements.lock",)),
 }
 
 

@@ -32,6 +32,10 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "world": ("docker/world/requirements.lock",),
     "torch-cpu": (TORCH_CPU,),
     "torch-cuda": (TORCH_CUDA,),
+    "onnxruntime": ("docker/onnxruntime/requirements.lock",),
+    "onnxruntime-cuda": ("docker/onnxruntime/cuda.lock",),
+    "openvino": ("docker/openvino/requirements.lock",),
+    "optimize": ("docker/world/requirements.lock", TORCH_CPU, "requirements/optimize.lock"),
     "train": ("docker/world/requirements.lock", TORCH_CPU),
     "peers": ("benchmarks/requirements.lock",),
 }
