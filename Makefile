@@ -14,7 +14,7 @@ ARGS ?=
 HOTLAP := .venv/bin/python -m pipeline
 TOX := .hotlap/tox/bin/tox
 
-.PHONY: help setup evaluate full drive measure train table publish readme test test-container peers lint images lock clean
+.PHONY: help setup evaluate full drive measure train optimize table publish readme test test-container peers lint images lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ measure: .venv/ready ## Measure inference times on this host, nothing else runni
 
 train: .venv/ready ## Train the network on the training circuits and write its artifact
 	$(HOTLAP) train $(ARGS)
+
+optimize: .venv/ready ## Make the compressed variants of the network: all, or ARGS="qat slim_16"
+	$(HOTLAP) optimize $(ARGS)
 
 table: .venv/ready ## Write RESULTS/README.md again from the records of PLAN alone
 	$(HOTLAP) table --plan $(PLAN) --results $(RESULTS) $(ARGS)

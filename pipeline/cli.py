@@ -7,7 +7,6 @@ Those modules are imported when their command runs: `hotlap --help` waits for no
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from envs.errors import HotlapError, InputError
-from pipeline import options
+from pipeline import making, options
 
 if TYPE_CHECKING:
     from types import FrameType
 
-ROOT = Path(__file__).resolve().parent.parent
-INTERRUPTED = 130
+INTERRUPTED = making.INTERRUPTED
 
 EPILOG = """\b
 Examples:
@@ -211,35 +209,8 @@ def measure(
         print(f"timing: {work.run(rows, chosen, results or agenda.RESULTS, names=names)}")
 
 
-@main.command()
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Of everything that is drawn (1).")
-@click.option("--minutes", type=float, metavar="M", help="Time for the fits on two idle cores.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where to write (weights/).")
-@click.option("--smoke", is_flag=True, help="A run of seconds that shows that all parts work.")
-@click.option("--row-only", is_flag=True, help="Train nothing; write the artifact's row anew after the world changed.")
-def train(seed: int | None, minutes: float | None, out: Path | None, *, smoke: bool, row_only: bool) -> int:
-    """Train PilotNet on the training circuits; write its artifact and its row.
-
-    About ten minutes on two idle cores, in an environment of its own that is made when first asked for. The same seed,
-    versions and kind of processor give the same bytes.
-
-    \b
-    Example:
-      hotlap train --seed 1
-    """  # noqa: D301
-    from pipeline import interpreters
-
-    given = {"--seed": seed, "--minutes": minutes, "--out": None if out is None else out.resolve()}
-    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    flags = [flag for flag, chosen in (("--smoke", smoke), ("--row-only", row_only)) if chosen]
-    python = interpreters.ensure("train")
-    with subprocess.Popen([str(python), "-m", "pipeline.training", *words, *flags], cwd=ROOT) as child:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            child.send_signal(signal.SIGINT)
-            child.wait()
-            return INTERRUPTED
+main.add_command(making.train)
+main.add_command(making.optimize)
 
 
 @main.command()
