@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pipeline.case import Resolved
     from pipeline.manifest import ModelRow
 
-VERSION = 2
+VERSION = 3
 """Rises when the meaning of the key's parts changes."""
 
 WORLD_SOURCES = (
@@ -114,6 +114,7 @@ class Keys:
                 "runtime": row.runtime,
                 "artifact": row.sha256,
                 "precision": row.precision,
+                "mode": row.mode,
                 "device": row.device,
                 "threads": row.threads,
             },

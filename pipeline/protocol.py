@@ -25,7 +25,7 @@ from envs.command import Command
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 MAX_BODY = 1 << 20  # of a message [bytes]
 MAX_HELLO = 4096
 """The longest hello [bytes]: it is read before anything is known of the driver."""
@@ -63,8 +63,9 @@ class Hello:
         runtime: the framework that runs it, by its own name.
         runtime_version: that framework's version, as the framework reports it.
         device: where the loaded parameters lie.
-        precision: of the loaded parameters, such as ``fp32``.
+        precision: that the bulk of the network really runs in, such as ``fp32``.
         threads: the threads that the runtime uses.
+        provider: what inside the runtime computes, as it says itself.
         wants_state: whether it asks for the true state; granted to the built-in oracle alone.
     """
 
@@ -74,6 +75,7 @@ class Hello:
     device: str
     precision: str
     threads: int
+    provider: str = "none"
     wants_state: bool = False
 
     def body(self) -> bytes:

@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser().parse_args(arguments)
     try:
         driver = drivers.runtime(asked.runtime).load(
-            asked.artifact, Options(device=asked.device, threads=asked.threads, sha256=asked.sha256)
+            asked.artifact,
+            Options(asked.device, asked.threads, asked.sha256, asked.precision, asked.mode),
         )
         channel = protocol.Channel(connect(asked.socket))
         try:
@@ -67,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--sha256", help="what the file's sha256 must be")
     result.add_argument("--device", default="cpu", help="cpu or cuda")
     result.add_argument("--threads", default=1, type=int, help="threads that the runtime may use")
+    result.add_argument("--precision", default="fp32", help="that the manifest asks for: fp32, fp16, bf16 or int8")
+    result.add_argument("--mode", default="", help="how the runtime is to run the model, where it knows several ways")
     return result
 
 
@@ -108,6 +111,7 @@ def serve(channel: protocol.Channel, driver: Driver, model: str) -> None:
         device=report.device,
         precision=report.precision,
         threads=report.threads,
+        provider=report.provider,
         wants_state=report.wants_state,
     )
     channel.send(hello.body(), timeout_s=SEND_S)

@@ -23,11 +23,15 @@ class Options:
         device: ``cpu`` or ``cuda``.
         threads: how many threads the runtime may use, at least 1.
         sha256: of the artifact as the manifest names it, 64 hex digits; None where there is no artifact.
+        precision: that the manifest asks for; what runs is the report's.
+        mode: how the runtime is to run the model, where it knows several ways; empty for its usual one.
     """
 
     device: str = "cpu"
     threads: int = 1
     sha256: str | None = None
+    precision: str = "fp32"
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,10 @@ class Report:
         runtime: its name.
         runtime_version: its version.
         device: where the loaded parameters lie.
-        precision: of the loaded parameters: ``fp32``, ``fp16``, ``bf16``, ``int8``, or ``none`` where there are none.
+        precision: that the bulk of the operations really runs in: ``fp32``, ``fp16``, ``bf16``, ``int8``, or ``none``
+            where there are none.
         threads: how many it uses.
+        provider: what inside the runtime computes, in its own words, with the kernels that show it where they are few.
         wants_state: whether it cannot answer without the true state.
     """
 
@@ -48,6 +54,7 @@ class Report:
     device: str
     precision: str
     threads: int
+    provider: str = "none"
     wants_state: bool = False
 
 

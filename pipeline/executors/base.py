@@ -156,6 +156,7 @@ def driver_arguments(spec: DriverSpec, *, socket: str, artifact: str | None) -> 
     """The command line of a driver after its interpreter; `socket` and `artifact` are paths as the driver sees them."""
     arguments = ["-m", "pipeline.drivers", "--runtime", spec.model.runtime, "--model", spec.model.name]
     arguments += ["--socket", socket, "--device", spec.device, "--threads", str(spec.threads)]
+    arguments += ["--precision", spec.model.precision, "--mode", spec.model.mode]
     if artifact is not None:
         arguments += ["--artifact", artifact, "--sha256", spec.model.sha256 or ""]
     return arguments

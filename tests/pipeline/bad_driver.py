@@ -11,13 +11,14 @@ import sys
 import time
 
 HELLO = {
-    "protocol": 1,
+    "protocol": 2,
     "model": "bad",
     "runtime": "bad",
     "runtime_version": "0",
     "device": "cpu",
     "precision": "none",
     "threads": 1,
+    "provider": "none",
     "wants_state": False,
 }
 NAN = float("nan")
@@ -52,7 +53,7 @@ def command(nonce: int, speed: float = 0.0, steering: float = 0.0) -> bytes:
 
 HELLOS = {
     "hello not json": framed(b"H{nope"),
-    "hello other version": framed(b"H" + json.dumps({**HELLO, "protocol": 2}).encode()),
+    "hello other version": framed(b"H" + json.dumps({**HELLO, "protocol": 1}).encode()),
     "hello lacks device": framed(b"H" + json.dumps({k: v for k, v in HELLO.items() if k != "device"}).encode()),
     "hello other model": framed(b"H" + json.dumps({**HELLO, "model": "good"}).encode()),
     "hello half": framed(b"H" + json.dumps(HELLO).encode())[:20],

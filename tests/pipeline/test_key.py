@@ -55,6 +55,7 @@ def test_the_same_case_has_the_same_key() -> None:
         replace(NET, precision="int8"),
         replace(NET, device="cuda"),
         replace(NET, threads=2),
+        replace(NET, mode="graph"),
         ZERO,
     ],
 )

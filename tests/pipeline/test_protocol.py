@@ -41,7 +41,7 @@ def framed(body: bytes) -> bytes:
 
 
 def said(**changes: Any) -> bytes:
-    fields = {"protocol": 1, **vars(HELLO), **changes}
+    fields = {"protocol": 2, **vars(HELLO), **changes}
     return b"H" + json.dumps({key: value for key, value in fields.items() if value is not ...}).encode()
 
 
@@ -172,12 +172,14 @@ def test_a_hello_comes_back_as_it_was_said() -> None:
         (b"H" + b"[" * 4000, "its hello is no JSON: b'" + "[" * 40 + "'"),
         (b"H[1]", "its hello is no JSON object but a list"),
         (b"H" + b" " * 4096, "its hello has 4097 bytes; at most 4096 are allowed"),
-        (said(protocol=2), "it speaks protocol version 2; this world speaks 1"),
-        (said(protocol=True), "it speaks protocol version True; this world speaks 1"),
-        (said(protocol=...), "it speaks protocol version None; this world speaks 1"),
+        (said(protocol=1), "it speaks protocol version 1; this world speaks 2"),
+        (said(protocol=True), "it speaks protocol version True; this world speaks 2"),
+        (said(protocol=...), "it speaks protocol version None; this world speaks 2"),
         (said(device=...), "its hello lacks 'device'"),
         (said(threads="1"), "its hello says threads = '1', which is not allowed there"),
         (said(threads=True), "its hello says threads = True, which is not allowed there"),
+        (said(provider=""), "its hello says provider = '', which is not allowed there"),
+        (said(provider=...), "its hello lacks 'provider'"),
         (said(threads=0), "its hello says threads = 0, which is not allowed there"),
         (said(wants_state=1), "its hello says wants_state = 1, which is not allowed there"),
         (said(runtime="a\nb"), r"its hello says runtime = 'a\nb', which is not allowed there"),
