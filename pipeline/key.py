@@ -50,7 +50,7 @@ DRIVER_SOURCES = (
 """The code of every driver's side, less the modules of the runtimes that it does not run."""
 
 RUNTIME_SOURCES = {
-    "torch": ("pipeline/networks.py",),
+    "torch": ("pipeline/networks.py", "pipeline/quantised.py"),
     "sleep": ("pipeline/drivers/centreline.py",),
 }
 """What a runtime's own module needs beside that."""
@@ -59,6 +59,9 @@ LOCKS = {
     "world": "docker/world/requirements.lock",
     "torch-cpu": "docker/torch/cpu.lock",
     "torch-cuda": "docker/torch/cuda.lock",
+    "onnxruntime": "docker/onnxruntime/requirements.lock",
+    "onnxruntime-cuda": "docker/onnxruntime/cuda.lock",
+    "openvino": "docker/openvino/requirements.lock",
 }
 PINS = "docker/pins.toml"
 
@@ -118,7 +121,7 @@ class Keys:
                 "device": row.device,
                 "threads": row.threads,
             },
-            "driver": self._driver(row),
+            "driver": self.driver(row),
             "world": self._world,
             "circuit": {"name": resolved.circuit.name, "digest": resolved.circuit.digest},
             "direction": case.direction,
@@ -133,7 +136,21 @@ class Keys:
             "clock": {"name": case.clock, "profile": None},
         }
 
-    def _driver(self, row: ModelRow) -> dict[str, Any]:
+    @property
+    def world(self) -> dict[str, Any]:
+        """The world's side: its sources, its lock and the base of its image."""
+        return self._world
+
+    def sources(self, patterns: Iterable[str]) -> str:
+        """One sha256 over the repository's files that match, 64 hex digits."""
+        return self._digest(path for path in self._matching(patterns) if path.is_file())
+
+    def driver(self, row: ModelRow) -> dict[str, Any]:
+        """A driver's side: the sources of its runtime, its lock and the base of its image.
+
+        Raises:
+            InputError: the lock or the pins are missing.
+        """
         known = self._drivers.get((row.runtime, row.role))
         if known is None:
             others = {module.replace(".", "/") + ".py" for name, module in RUNTIMES.items() if name != row.runtime}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from envs.errors import InputError
 from pipeline import settings
-from pipeline.drivers import RUNTIME_ROLE, RUNTIMES, artifact
+from pipeline.drivers import CUDA_ROLE, RUNTIME_ROLE, RUNTIMES, SUFFIX, artifact
 from pipeline.metrics.calibration import COMPLETES_ALL
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ class ModelRow:
 
     @property
     def role(self) -> str:
-        """The role whose interpreter or image runs the driver: ``world``, ``torch-cpu`` or ``torch-cuda``."""
+        """The role whose interpreter or image runs the driver, such as ``world``, ``torch-cpu`` or ``torch-cuda``."""
         role = RUNTIME_ROLE[self.runtime]
-        return "torch-cuda" if role == "torch-cpu" and self.device == "cuda" else role
+        return CUDA_ROLE.get(self.runtime, role) if self.device == "cuda" else role
 
     @property
     def size_bytes(self) -> int | None:
-        """Size of the saved file [bytes], None where there is none."""
-        return None if self.path is None else self.path.stat().st_size
+        """Size of the saved file or files [bytes], None where there is none."""
+        return None if self.path is None else sum(path.stat().st_size for path in artifact.parts(self.path))
 
     def to_dict(self) -> dict[str, Any]:
         """The row as a record keeps it: JSON-safe, with the artifact's size [bytes], without this host's folder."""
@@ -188,8 +188,12 @@ def problem_of(row: ModelRow) -> str | None:
     refused = "pickles can run code and are refused: save it as safetensors"
     if path.suffix.lower() in PICKLE_SUFFIXES:
         return f"{row.artifact} is a pickle by its name; {refused}"
-    if not path.is_file():
-        return f"the artifact {path} is not there; make it with: {row.how}"
+    wanted = SUFFIX.get(row.runtime)
+    if wanted is not None and path.suffix != wanted:
+        return f"{row.artifact} is no file for the runtime {row.runtime}, which takes {wanted}; correct the row"
+    for part in artifact.parts(path):
+        if not part.is_file():
+            return f"the artifact {part} is not there; make it with: {row.how}"
     try:
         artifact.check(path, row.sha256)
         if path.suffix == ".safetensors":

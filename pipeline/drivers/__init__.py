@@ -12,14 +12,29 @@ if TYPE_CHECKING:
 
 RUNTIMES: dict[str, str] = {
     "centreline": "pipeline.drivers.centreline",
+    "onnxruntime": "pipeline.drivers.onnxruntime",
+    "openvino": "pipeline.drivers.openvino",
     "sleep": "pipeline.drivers.sleep",
     "torch": "pipeline.drivers.torch",
     "zero": "pipeline.drivers.zero",
 }
 """Name of each runtime -> the module that drives with it, imported on use alone."""
 
-RUNTIME_ROLE: dict[str, str] = {"centreline": "world", "sleep": "world", "torch": "torch-cpu", "zero": "world"}
-"""Name of each runtime -> the role whose interpreter or image carries it (on device cuda, torch's is torch-cuda)."""
+RUNTIME_ROLE: dict[str, str] = {
+    "centreline": "world",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "sleep": "world",
+    "torch": "torch-cpu",
+    "zero": "world",
+}
+"""Name of each runtime -> the role whose interpreter or image carries it on the CPU."""
+
+CUDA_ROLE: dict[str, str] = {"torch": "torch-cuda", "onnxruntime": "onnxruntime-cuda"}
+"""Name of each runtime that knows the device cuda -> the role that carries it there."""
+
+SUFFIX: dict[str, str] = {"onnxruntime": ".onnx", "openvino": ".xml", "torch": ".safetensors"}
+"""Name of each runtime that loads a file -> how that file's name ends."""
 
 SEES_STATE: frozenset[str] = frozenset({"centreline", "sleep"})
 """The built-in oracles: the only runtimes that a job may grant the true state."""

@@ -29,6 +29,23 @@ MAX_HEADER = 1 << 24
 """The longest header accepted [bytes]; a network of ten thousand tensors stays below."""
 
 
+def parts(artifact: Path) -> tuple[Path, ...]:
+    """The files of an artifact, in the order of their names: an OpenVINO `.xml` has a `.bin` beside it."""
+    return (artifact.with_suffix(".bin"), artifact) if artifact.suffix == ".xml" else (artifact,)
+
+
+def digest(artifact: Path) -> str:
+    """The artifact's sum: the sha256 of its file; of several files, that of the lines that `sha256sum` prints of them.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    sums = [(_sha256(path), path.name) for path in parts(artifact)]
+    if len(sums) == 1:
+        return sums[0][0]
+    return hashlib.sha256("".join(f"{found}  {name}\n" for found, name in sums).encode()).hexdigest()
+
+
 def check(artifact: Path | None, sha256: str | None) -> Path:
     """Check that `artifact` is there, is no pickle, and has the sum that the manifest names.
 
@@ -37,13 +54,9 @@ def check(artifact: Path | None, sha256: str | None) -> Path:
     """
     if artifact is None:
         raise InputError("this runtime needs a model's file; give --artifact PATH")
-    try:
-        with artifact.open("rb") as stream:
-            head = stream.read(9)
-            stream.seek(0)
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot read the artifact {artifact}: {error.strerror}; check the manifest's path") from error
+    found = digest(artifact)
+    with artifact.open("rb") as stream:
+        head = stream.read(9)
     if is_pickle(head):
         raise InputError(
             f"{artifact} is a pickle, or an archive that may hold one; pickles can run code and are refused: "
@@ -52,6 +65,14 @@ def check(artifact: Path | None, sha256: str | None) -> Path:
     if sha256 is not None and found != sha256:
         raise InputError(f"{artifact} has sha256 {found}, but {sha256} was asked for; restore the file")
     return artifact
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read the artifact {path}: {error.strerror}; check the manifest's path") from error
 
 
 def must_be_none(artifact: Path | None, runtime: str) -> None:

@@ -37,6 +37,9 @@ DRIVER_LIMITS = {
     "world": Limits(memory_mb=500),
     "torch-cpu": Limits(memory_mb=2000, processes=128),
     "torch-cuda": Limits(memory_mb=8000, processes=256),
+    "onnxruntime": Limits(memory_mb=1000, processes=64),
+    "onnxruntime-cuda": Limits(memory_mb=8000, processes=256),
+    "openvino": Limits(memory_mb=1000, processes=64),
 }
 """Role -> what its drivers may use."""
 
@@ -170,9 +173,9 @@ class DockerExecutor:
         mounts = {volume: _seen(f"{SOCKET_FOLDER}/{index}", "ro,nocopy")}
         artifact = None
         if spec.artifact is not None:
-            copy = _copied(spec, folder / f"{index}{spec.artifact.suffix}")
+            for copy in _copied(spec, folder / str(index)):
+                mounts[str(copy)] = _seen(f"/model/{copy.name}", "ro")
             artifact = f"/model/{spec.artifact.name}"
-            mounts[str(copy)] = _seen(artifact, "ro")
         limits = self._limits[spec.role]
         return Recipe(
             image=self._image(spec.role),
@@ -239,14 +242,17 @@ def _seen(where: str, how: str) -> dict[str, str]:
     return {"bind": where, "mode": f"{how},z"}
 
 
-def _copied(spec: base.DriverSpec, target: Path) -> Path:
-    """A copy of the driver's artifact at `target`, which any user may read, checked by its sum.
+def _copied(spec: base.DriverSpec, folder: Path) -> list[Path]:
+    """Copies of the driver's artifact in a new `folder`, which any user may read, checked by their sum.
 
     Raises:
         InputError: the artifact is missing, a pickle, or not the one that the manifest names.
     """
     source = files.check(spec.artifact, spec.model.sha256)
-    shutil.copyfile(source, target)
-    target.chmod(0o644)
-    files.check(target, spec.model.sha256)
-    return target
+    folder.mkdir()
+    copies = [folder / part.name for part in files.parts(source)]
+    for part, copy in zip(files.parts(source), copies, strict=True):
+        shutil.copyfile(part, copy)
+        copy.chmod(0o644)
+    files.check(folder / source.name, spec.model.sha256)
+    return copies
