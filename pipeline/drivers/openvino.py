@@ -6,6 +6,7 @@ output ``command``, float32 (1, 2), which is (speed, steering).
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ def load(artifact: Path | None, options: Options) -> Compiled:
         asked = f"device {options.device!r}" + (f" and mode {options.mode!r}" if options.mode else "")
         raise InputError(f"{path.name} asks for {asked}; OpenVINO is run on cpu, without a mode")
     try:
-        import openvino  # noqa: PLC0415
+        openvino: Any = importlib.import_module("openvino")
     except ImportError as error:
         raise InputError(f"OpenVINO is not installed here ({error}); use the runtime's own environment") from error
     settings = {

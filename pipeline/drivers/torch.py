@@ -37,7 +37,6 @@ class Network:
     Args:
         network: takes images as `prepare` makes them.
         prepare: turns a frame, (66, 200, 3) uint8, into the network's input.
-        precision: of the kernels that run it.
         mode: one of `MODES`.
     """
 
@@ -45,7 +44,6 @@ class Network:
         self,
         network: torch.nn.Module,
         prepare: Callable[[NDArray[np.uint8]], torch.Tensor],
-        precision: str,
         mode: str,
     ) -> None:
         import torch  # noqa: PLC0415
@@ -53,7 +51,7 @@ class Network:
         self._torch = torch
         self._prepare = prepare
         self._device = next(iter(network.state_dict().values())).device
-        self._precision = precision
+        self._loaded = network
         self._provider = mode
         self._network: Any = network if mode == "eager" else self._frozen(network)
 
@@ -75,7 +73,7 @@ class Network:
             runtime="torch",
             runtime_version=str(self._torch.__version__),
             device=self._device.type,
-            precision=self._precision,
+            precision=_kinds(self._loaded),
             threads=self._torch.get_num_threads(),
             provider=self._provider,
         )
@@ -127,7 +125,7 @@ def _network(path: Path, device: str, mode: str) -> Network:
         raise InputError(f"{path.name} is int8, which PyTorch runs on the CPU alone; use device cpu or another runtime")
     if precision == quantised.STATIC:
         kernels = quantised.Kernels(quantised.load(path)).eval()
-        return Network(kernels, _as_bytes, _kinds(kernels), mode)
+        return Network(kernels, _as_bytes, mode)
     network = quantised.load_dynamic(path) if precision == quantised.DYNAMIC else networks.load(path)
     kind = next(network.parameters()).dtype
     network.to(device)
@@ -135,7 +133,7 @@ def _network(path: Path, device: str, mode: str) -> Network:
     def prepare(frame: NDArray[np.uint8]) -> torch.Tensor:
         return networks.to_input(frame).to(kind)
 
-    return Network(network, prepare, _kinds(network), mode)
+    return Network(network, prepare, mode)
 
 
 def _as_bytes(frame: NDArray[np.uint8]) -> torch.Tensor:

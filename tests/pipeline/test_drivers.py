@@ -23,8 +23,8 @@ from pipeline.drivers import SEES_STATE, artifact, sleep
 from pipeline.drivers.__main__ import connect, main, timed
 from pipeline.drivers.base import Options
 from pipeline.link import Deadlines, Link, accept, listen
-from pipeline.networks import PilotNet
 from pipeline.protocol import Frame
+from tests.pipeline import samples
 
 if TYPE_CHECKING:
     import socket
@@ -39,10 +39,8 @@ STATE = TrueState(8.0, 0.3, -0.05, 0.01, AHEAD, np.full(PREVIEW_POINTS, 0.01))
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "pilotnet.safetensors"
-    torch.manual_seed(3)
-    networks.save(PilotNet(), path, {"architecture": "pilotnet"})
-    return path
+    folder = tmp_path_factory.mktemp("weights")
+    return samples.write(folder)["torch"]
 
 
 def sha256(path: Path) -> str:
@@ -50,8 +48,9 @@ def sha256(path: Path) -> str:
 
 
 def artifact_of(runtime: str, weights: Path) -> tuple[Path | None, Options]:
-    if runtime == "torch":
-        return weights, Options(sha256=sha256(weights))
+    if runtime in drivers.SUFFIX:
+        path = weights.with_suffix(drivers.SUFFIX[runtime])
+        return path, Options(sha256=artifact.digest(path))
     return None, Options()
 
 
@@ -124,13 +123,16 @@ def test_every_runtime_has_a_role_and_a_module_that_loads() -> None:
     assert set(drivers.RUNTIMES) >= SEES_STATE
     for name in drivers.RUNTIMES:
         assert callable(drivers.runtime(name).load)
-    with pytest.raises(InputError, match=r"^there is no runtime 'onyx'; there are centreline, sleep, torch, zero$"):
+    with pytest.raises(
+        InputError,
+        match=r"^there is no runtime 'onyx'; there are centreline, onnxruntime, openvino, sleep, torch, zero$",
+    ):
         drivers.runtime("onyx")
 
 
 @pytest.mark.parametrize("module", ["pipeline.protocol", "pipeline.drivers.__main__", *drivers.RUNTIMES.values()])
 def test_importing_a_driver_loads_neither_simulator_nor_framework(module: str) -> None:
-    heavy = ("pybullet", "cv2", "gymnasium", "torch", "docker", "pandas")
+    heavy = ("pybullet", "cv2", "gymnasium", "torch", "docker", "pandas", "onnxruntime", "openvino")
     program = f"import sys, {module}; print(sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
