@@ -78,7 +78,7 @@ def _all() -> tuple[Variant, ...]:
         Variant("fp16", "float16", partial(half_precision.rounded, precision="fp16"), precision="fp16"),
         Variant("bf16", "bfloat16", partial(half_precision.rounded, precision="bf16"), precision="bf16"),
         Variant("dynamic", "dynamic range quantization", dynamic_range.untouched, precision=int8, dynamic=True),
-        Variant("static", "static quantization", static.quantised, everywhere, int8),
+        Variant("static", "static quantization", static.quantised, (TORCH, ONNX, OPENVINO), int8),
         Variant("qat", "quantization-aware training", aware.trained, everywhere, int8),
     ]
     found += [
@@ -102,7 +102,7 @@ def _all() -> tuple[Variant, ...]:
             "prune_qat",
             "local L1 pruning (30 %, 50 %), then quantization-aware training",
             partial(prune_quantise.made, convolutions=0.3, dense=0.5),
-            everywhere,
+            (TORCH, OPENVINO),
             int8,
         )
     ]
@@ -111,7 +111,7 @@ def _all() -> tuple[Variant, ...]:
             f"structured_{100 * share:.0f}",
             f"structured pruning, {100 * share:.0f} % of the channels",
             partial(structured.pruned, share=share),
-            (TORCH, OPENVINO),
+            (TORCH, OPENVINO) if share == 0.5 else (TORCH,),
         )
         for share in (0.25, 0.5, 0.75)
     ]
