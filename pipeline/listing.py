@@ -41,7 +41,7 @@ def models(path: Path) -> tuple[str, list[str]]:
                 "calibrator" if row.calibrator else "model",
                 f"{row.runtime} on {row.device}",
                 row.precision if file else "",
-                f"{file.stat().st_size / 1e6:.3f}" if file else "",
+                f"{(row.size_bytes or 0) / 1e6:.3f}" if file else "",
                 f"{row.parameters:,}" if row.parameters is not None else "",
                 (row.sha256 or "")[:12],
                 "ok" if problem is None else "wrong",
