@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from onnx import TensorProto, helper
 
 from envs.errors import InputError
 from pipeline import drivers, networks
-from pipeline.drivers import artifact
+from pipeline.drivers import artifact, onnxruntime
 from pipeline.drivers.base import Options
 from pipeline.networks import to_input
 from tests.pipeline import samples
@@ -161,7 +163,14 @@ def test_a_damaged_file_is_refused(runtime: str, name: str, tmp_path: Path) -> N
             {"device": "tpu"},
             "asks for device 'tpu'; there are cpu, cuda, and cuda with mode 'tensorrt'",
         ),
+        (
+            "onnxruntime",
+            {"mode": "tensorrt"},
+            "asks for device 'cpu' and mode 'tensorrt'; there are cpu, cuda, and cuda",
+        ),
+        ("onnxruntime", {"device": "cuda"}, "asks for CUDAExecutionProvider, but this ONNX Runtime has "),
         ("openvino", {"device": "cuda"}, "asks for device 'cuda'; OpenVINO is run on cpu, without a mode"),
+        ("openvino", {"precision": "fp64"}, "asks for precision 'fp64'; there are fp32, int8, fp16, bf16"),
         ("torch", {"mode": "fast"}, "asks for mode 'fast'; there are eager and torchscript"),
     ],
 )
@@ -171,7 +180,52 @@ def test_what_a_runtime_does_not_know_is_refused(
     path = samples.write(tmp_path)[runtime]
     with pytest.raises(InputError) as refused:
         load(runtime, path, **options)
-    assert str(refused.value) == f"{path.name} {message}"
+    assert str(refused.value).startswith(f"{path.name} {message}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("runtime", "name"), [("onnxruntime", "ONNX Runtime"), ("openvino", "OpenVINO")])
+def test_a_runtime_that_is_not_installed_is_one_line(
+    runtime: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = samples.write(tmp_path)[runtime]
+    monkeypatch.setitem(sys.modules, runtime, None)
+    with pytest.raises(InputError, match=rf"^{name} is not installed here \(.*\); use the runtime's own environment$"):
+        load(runtime, path)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_threads_are_what_the_runtime_says(runtime: str, tmp_path: Path) -> None:
+    assert load(runtime, samples.write(tmp_path)[runtime], threads=2).report().threads == 2
+
+
+def test_a_graph_that_runs_elsewhere_than_asked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = samples.write(tmp_path)["onnxruntime"]
+    monkeypatch.setattr(onnxruntime, "_kernel", lambda told, _: onnxruntime.Kernel(told["op_name"], "Other", "fp32"))
+    with pytest.raises(InputError) as refused:
+        load("onnxruntime", path)
+    assert str(refused.value) == (
+        "pilotnet.onnx asks for CPUExecutionProvider, but its Conv ran on Other; use device cpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ran", "precision"),
+    [
+        ((("Conv", "float"), ("QGemm", "uint8")), "fp32"),
+        ((("QLinearConv", "uint8"), ("Gemm", "float")), "int8"),
+        ((("QLinearConv", "uint8"), ("Conv", "float")), "fp32+int8"),
+        ((("Conv", "float16"), ("Gemm", "float16")), "fp16"),
+        ((("ConvInteger", "uint8"), ("Gemm", "float")), "int8"),
+        ((("FusedGemm", "float"),), "fp32"),
+        ((("TRTKernel_graph_1", "uint8"),), "fp16"),
+        ((), "none"),
+    ],
+)
+def test_the_precision_is_that_of_the_convolutions_that_ran(ran: tuple[tuple[str, str], ...], precision: str) -> None:
+    asked = Options(precision="fp16")
+    told = [{"op_name": name, "provider": "P", "input_type_shape": [{kind: [1]}]} for name, kind in ran]
+    assert onnxruntime._precision(Counter(onnxruntime._kernel(one, asked) for one in told)) == precision
 
 
 def test_int8_of_pytorch_on_a_cuda_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
