@@ -19,8 +19,10 @@ ALWAYS = {"pipeline.drivers.__main__", "pipeline.fingerprint"}
 STARTS = {
     "world": {"pipeline.world", *ALWAYS, *(RUNTIMES[name] for name, role in RUNTIME_ROLE.items() if role == "world")},
     "torch-cpu": {"pipeline.drivers.torch", *ALWAYS},
+    "onnxruntime": {"pipeline.drivers.onnxruntime", *ALWAYS},
+    "openvino": {"pipeline.drivers.openvino", *ALWAYS},
 }
-NOT_NEEDED = {"world": set(), "torch-cpu": {ROOT / "envs" / "true_state.py"}}
+NOT_NEEDED = {name: set() if name == "world" else {ROOT / "envs" / "true_state.py"} for name in STARTS}
 """What an image does without: a network is never given the true state."""
 
 

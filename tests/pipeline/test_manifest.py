@@ -70,6 +70,27 @@ def test_on_a_gpu_torch_has_a_role_of_its_own(tmp_path: Path) -> None:
     assert row.role == "torch-cuda"
 
 
+@pytest.mark.parametrize(("runtime", "role"), [("onnxruntime", "onnxruntime-cuda"), ("openvino", "openvino")])
+def test_a_runtime_on_a_gpu_has_its_role_there(tmp_path: Path, runtime: str, role: str) -> None:
+    (row,) = manifest.parse(write(tmp_path, {**GOOD, "runtime": f'"{runtime}"', "device": '"cuda"'}))
+    assert row.role == role
+
+
+def test_an_artifact_of_two_files_is_both_of_them(tmp_path: Path) -> None:
+    files = {"net.bin": b"weights", "net.xml": b"<net/>"}
+    for name, body in files.items():
+        (tmp_path / name).write_bytes(body)
+    lines = "".join(f"{hashlib.sha256(body).hexdigest()}  {name}\n" for name, body in files.items())
+    row = {**with_sum(lines.encode()), "runtime": '"openvino"', "artifact": '"net.xml"'}
+    assert manifest.load(write(tmp_path, row))[0].size_bytes == 13
+    (tmp_path / "net.bin").write_bytes(b"other")
+    assert "but" in refused(write(tmp_path, row))
+    (tmp_path / "net.bin").unlink()
+    assert refused(write(tmp_path, row)).endswith(
+        f"the artifact {tmp_path}/net.bin is not there; make it with: hotlap train"
+    )
+
+
 def test_a_whole_number_stands_for_a_float(tmp_path: Path) -> None:
     (row,) = manifest.load(write(tmp_path, {**GOOD, "offline_mse": "0"}))
     assert row.offline_mse == 0.0
@@ -95,6 +116,10 @@ def test_a_whole_number_stands_for_a_float(tmp_path: Path) -> None:
         ({"artifact": '"/etc/passwd"'}, "folder"),
         ({"artifact": '"../net.safetensors"'}, "folder"),
         ({"artifact": '"net.pt"'}, "pickle"),
+        (
+            {"runtime": '"onnxruntime"'},
+            "net.safetensors is no file for the runtime onnxruntime, which takes .onnx; correct",
+        ),
     ],
 )
 def test_a_wrong_row_is_refused_by_its_name(tmp_path: Path, change: dict[str, str], says: str) -> None:
