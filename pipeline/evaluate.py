@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
-from envs.errors import HotlapError, InputError, InvalidRunError
+from envs.errors import HarnessError, HotlapError, InputError, InvalidRunError
 from pipeline import executors, measure, provenance, published, record, table, timing
 from pipeline.agenda import survey
 from pipeline.crew import Crew
 from pipeline.drive import ModelRun
 from pipeline.ledger import Ledger, changed, traces_of
 from pipeline.metrics import METRICS, driving
+from pipeline.readiness import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +50,8 @@ def evaluate(request: Request, display: Display) -> Path:
             f"{agenda.settled} done, {agenda.new} to drive"
         )
         refused = _drive_and_measure(agenda, ledger)
-        return _report(_local_run(agenda, records), request.results, display, changed(agenda, ledger.kept), refused)
+        run = dataclasses.replace(_local_run(agenda, records), not_run=ledger.left_out)
+        return _report(run, request.results, display, changed(agenda, ledger.kept), refused)
 
 
 def tabulate(request: Request, display: Display, *, of_published: bool = False) -> Path:
@@ -119,8 +122,9 @@ def _drive(agenda: Agenda, ledger: Ledger, executor: Executor) -> list[InputErro
     """Drive all pending cases, the sessions of different models side by side."""
     display, stop = ledger.display, threading.Event()
     rows = [row for row in agenda.rows if row.name in agenda.pending]
+    ledger.left_out = left_out(executor, rows, display.say)
+    rows = [row for row in rows if row.name not in ledger.left_out]
     roles = {"world", *(row.role for row in rows)}
-    executor.prepare(roles)
     made_by = provenance.gather(executor, roles)
     workers = agenda.request.workers or default_workers()
     display.say(f"driving {agenda.new} cases, {min(workers, len(rows))} models at a time")
@@ -173,6 +177,7 @@ def _report(
     Raises:
         InputError: a runtime refused a model.
         InvalidRunError: a calibrator behaved wrongly, or the harness failed in a case.
+        HarnessError: what a model runs in could not be made ready.
     """
     page = table.write(results, run)
     for line in (*remarks, *brief(run), f"table: {page}"):
@@ -182,6 +187,8 @@ def _report(
     wrong = table.invalid(run)
     if wrong:
         raise InvalidRunError(f"the run is invalid: {'; '.join(wrong)}")
+    if run.not_run:
+        raise HarnessError(f"not run, all else is done: {', '.join(sorted(run.not_run))}; the reasons are above")
     missing = len(run.cases) - len(run.records)
     display.say("every calibrator behaved as it must" if not missing else f"{missing} cases are not driven yet")
     return page

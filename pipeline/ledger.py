@@ -28,6 +28,7 @@ class Ledger:
         display: is told of each.
         keys: what made the keys; asked before each record whether they still hold.
         kept: the records written in this run.
+        left_out: model -> why it was not run, of those that could not be.
     """
 
     records: Path
@@ -35,6 +36,7 @@ class Ledger:
     display: Display
     keys: Keys
     kept: list[Record] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def progress(self, driven: Case, fraction: float) -> None:
         """Show how far a case has come."""

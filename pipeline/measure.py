@@ -17,6 +17,7 @@ from envs.errors import HarnessError, InputError
 from pipeline import noise, provenance, timing
 from pipeline.baseline import baseline
 from pipeline.drivers.sleep import INFERENCE_NS
+from pipeline.readiness import left_out
 from pipeline.record import write_whole
 from pipeline.stopwatch import Blocks, Heard, Setting, time_models
 
@@ -71,7 +72,9 @@ def run(
     record = timing.of_this_host(results_dir)
     path = timing.write(results_dir, record)  # a folder that cannot be written is told of before an hour of measuring
     base = baseline(rows)
-    executor.prepare({"world", *(row.role for row in (*chosen, *([base] if base else [])))})
+    missing = left_out(executor, (*chosen, *([base] if base else [])), say)
+    chosen = [row for row in chosen if row.name not in missing]
+    base = None if base is None or base.name in missing else base
     noisy: list[str] = []
     for row in sorted(chosen, key=_order):
         entry, heard = _measure(row, None if row.calibrator else base, setting)

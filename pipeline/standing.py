@@ -65,6 +65,7 @@ class Standing:
         asked: How many cases were asked of it.
         timing: Its entry in the host's timing record; empty where it was not measured.
         untimed: Why it has no timing; None where it has.
+        not_run: Why it could not be run just now; None where it could.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Standing:
     asked: int
     timing: Mapping[str, Any]
     untimed: str | None
+    not_run: str | None = None
 
     @property
     def counts(self) -> Counts:
@@ -104,6 +106,8 @@ class Standing:
     def completions_text(self) -> str:
         """Completions as n/N, with what is missing from N."""
         tally = self.counts
+        if self.not_run is not None and not self.records:
+            return f"not run ({escape(self.not_run)})"
         text = f"{tally.completed}/{tally.counted}" if tally.counted else "none driven"
         return f"{text} (incomplete: {', '.join(self.gaps)})" if self.gaps else text
 
@@ -122,6 +126,7 @@ def standings(
     records: Sequence[Record],
     asked: Mapping[str, int],
     timing: Mapping[str, Any] | None,
+    not_run: Mapping[str, str] | None = None,
 ) -> tuple[Standing, ...]:
     """The standing of each row, best first: by completions, then by deviation, then by name.
 
@@ -132,6 +137,7 @@ def standings(
         records: Of any models, at most one per case.
         asked: Model's name -> how many cases were asked of it.
         timing: One host's timing record.
+        not_run: Model -> why it could not be run just now.
     """
     by_model: dict[str, tuple[Record, ...]] = {
         row["name"]: tuple(sorted((record for record in records if model_name(record) == row["name"]), key=cell))
@@ -148,6 +154,7 @@ def standings(
             asked=asked.get(row["name"], 0),
             timing=_entry(row, timing),
             untimed=untimed(row, timing),
+            not_run=(not_run or {}).get(row["name"]),
         )
         for row in rows
     ]

@@ -7,7 +7,7 @@ alone; then the timing of one host, the environment, and the commands that make 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline import behaviour, surroundings
@@ -69,6 +69,7 @@ class Run:
         cases: Every case the plan asks for; one without a record makes its model's row incomplete.
         records: At most one per case, the attempt that counts (`pipeline.record.latest`), in any order.
         timing: One host's timing record (`pipeline.timing.choose`), or None.
+        not_run: Model -> why it could not be run just now.
     """
 
     plan: str
@@ -76,6 +77,7 @@ class Run:
     cases: tuple[Case, ...]
     records: tuple[Record, ...]
     timing: Mapping[str, Any] | None = None
+    not_run: Mapping[str, str] = field(default_factory=dict)
 
     def ranked(self) -> tuple[Standing, ...]:
         """The standings of the compared models, best first."""
@@ -87,7 +89,8 @@ class Run:
 
     def _standings(self, *, calibrator: bool) -> tuple[Standing, ...]:
         rows = [row.to_dict() for row in self.rows if row.calibrator is calibrator]
-        return standings(rows, self.records, Counter(case.model for case in self.cases), self.timing)
+        asked = Counter(case.model for case in self.cases)
+        return standings(rows, self.records, asked, self.timing, self.not_run)
 
 
 def write(results_dir: Path, run: Run) -> Path:

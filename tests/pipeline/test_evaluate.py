@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import signal
@@ -42,6 +43,16 @@ runtime = "zero"
 calibrator = true
 description = "never steers"
 """
+NETWORK = """
+[[model]]
+name = "net"
+runtime = "onnxruntime"
+artifact = "net.onnx"
+sha256 = "{}"
+precision = "fp32"
+how = "by hand"
+description = "a network"
+"""
 PLAN = """
 models = ["*"]
 circuits = ["simple"]
@@ -68,12 +79,15 @@ class FakeExecutor:
     ends: dict[str, Any]
     name: str = "fake"
     driven: list[str] = field(default_factory=list)
+    broken: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return "nothing"
 
     def prepare(self, roles: set[str]) -> None:
         assert "world" in roles
+        for role in roles & set(self.broken):
+            raise HarnessError(f"cannot install {role}: no such wheel; name a folder of wheels")
 
     def environment(self, role: str) -> dict[str, Any]:
         return {"role": role}
@@ -138,6 +152,36 @@ def behaviour(results: Path) -> str:
 
 
 GOOD = {"centreline": "completed", "zero": "left_lane"}
+
+
+def with_network(request: Request) -> None:
+    """Add a model of another runtime to the manifest."""
+    body = b"graph"
+    (request.weights.parent / "net.onnx").write_bytes(body)
+    with request.weights.open("a") as stream:
+        stream.write(NETWORK.format(hashlib.sha256(body).hexdigest()))
+
+
+def test_a_runtime_that_cannot_be_had_stops_its_own_models_alone(
+    monkeypatch: pytest.MonkeyPatch, request_: Request, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_network(request_)
+    fake = use(monkeypatch, FakeExecutor(dict(GOOD), broken=("onnxruntime",)))
+    with pytest.raises(HarnessError, match=r"^not run, all else is done: net; the reasons are above$"):
+        evaluate(request_, Plain())
+    assert sorted(fake.driven) == ["centreline", "zero"]
+    assert "not run: net: cannot install onnxruntime: no such wheel; name a folder" in capsys.readouterr().out
+    page = (request_.results / "README.md").read_text()
+    assert re.search(r"^\| net +\| not run \(cannot install onnxruntime: no such wheel\) ", page, re.MULTILINE)
+    use(monkeypatch, FakeExecutor({"net": "completed"}))
+    evaluate(request_, Plain())
+    assert "not run" not in (request_.results / "README.md").read_text()
+
+
+def test_a_world_that_cannot_be_had_stops_everything(monkeypatch: pytest.MonkeyPatch, request_: Request) -> None:
+    use(monkeypatch, FakeExecutor(dict(GOOD), broken=("world",)))
+    with pytest.raises(HarnessError, match="cannot install world"):
+        evaluate(request_, Plain())
 
 
 def test_a_run_records_every_case_and_a_second_one_starts_nothing(

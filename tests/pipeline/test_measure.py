@@ -31,12 +31,15 @@ class FakeExecutor:
         self.inference_ns = {**INFERENCE_NS, **inference_ns}
         self.sessions: list[Session] = []
         self.prepared: set[str] = set()
+        self.broken = ""
         self.ends: dict[str, DriverEnd] = {}
         self.world_exit: int | None = 0
         self.drift = 1.0
         self.claims_more = False
 
     def prepare(self, roles: Any) -> None:
+        if self.broken in roles:
+            raise HarnessError(f"cannot install {self.broken}: no such wheel")
         self.prepared |= set(roles)
 
     def run(self, session: Session, on_event: Callable[[dict[str, Any]], None]) -> SessionEnd:
@@ -88,6 +91,12 @@ def test_each_model_is_interleaved_with_the_baseline_after_the_calibrators(tmp_p
     assert models["zero"]["baseline"] is None
     assert all(not entry["noisy"] for entry in models.values())
     assert executor.prepared == {"world", "torch-cpu"}
+
+
+def test_models_whose_runtime_cannot_be_had_are_not_measured_and_the_others_are(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    executor.broken = "torch-cpu"
+    assert set(measured(executor, tmp_path)) == {"zero", "sleep"}
 
 
 def test_the_peak_memory_is_the_one_that_the_executor_saw(tmp_path: Path) -> None:
