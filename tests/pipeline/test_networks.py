@@ -218,3 +218,30 @@ def test_the_module_needs_no_simulator_and_no_image_library() -> None:
     code = "import sys, pipeline.networks; print(sorted({'cv2', 'pybullet', 'gymnasium'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_network_of_another_shape_comes_back_as_it_was(tmp_path: Path) -> None:
+    shape = networks.Shape((4, 6, 8), (12,))
+    path = tmp_path / "narrow.safetensors"
+    network = PilotNet(shape).eval()
+    networks.save(network, path, {"architecture": "pilotnet", "shape": str(shape)})
+    images = torch.rand(2, 3, 66, 200)
+    with torch.inference_mode():
+        assert torch.equal(networks.load(path)(images), network(images))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"shape": "24-36-48/0"}, "'24-36-48/0' is no shape of a PilotNet; one is 24-36-48-64-64/100-50-10"),
+        ({"shape": "1-2-3-4-5-6/7"}, "'1-2-3-4-5-6/7' is no shape of a PilotNet; one is 24-36-48-64-64/100-50-10"),
+        ({"precision": "int3"}, "precision 'int3' is not one of fp32, fp16, bf16; save it with hotlap"),
+        ({"precision": "fp16"}, "tensor 'features.0.bias' has type torch.float32 where torch.float16 is needed"),
+    ],
+)
+def test_a_file_that_claims_what_it_is_not_is_refused(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
+    path = tmp_path / "claims.safetensors"
+    networks.save(PilotNet(), path, {"architecture": "pilotnet", **metadata})
+    with pytest.raises(InputError) as refused:
+        networks.load(path)
+    assert str(refused.value).startswith(f"{path}: {message}")
