@@ -223,7 +223,7 @@ def test_the_module_needs_no_simulator_and_no_image_library() -> None:
 def test_a_network_of_another_shape_comes_back_as_it_was(tmp_path: Path) -> None:
     shape = networks.Shape((4, 6, 8), (12,))
     path = tmp_path / "narrow.safetensors"
-    network = PilotNet(shape).eval()
+    network = networks.PilotNet(shape).eval()
     networks.save(network, path, {"architecture": "pilotnet", "shape": str(shape)})
     images = torch.rand(2, 3, 66, 200)
     with torch.inference_mode():
@@ -241,7 +241,7 @@ def test_a_network_of_another_shape_comes_back_as_it_was(tmp_path: Path) -> None
 )
 def test_a_file_that_claims_what_it_is_not_is_refused(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
     path = tmp_path / "claims.safetensors"
-    networks.save(PilotNet(), path, {"architecture": "pilotnet", **metadata})
+    networks.save(networks.PilotNet(), path, {"architecture": "pilotnet", **metadata})
     with pytest.raises(InputError) as refused:
         networks.load(path)
     assert str(refused.value).startswith(f"{path}: {message}")
