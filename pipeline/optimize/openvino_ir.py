@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def write(graph: bytes, path: Path) -> None:
@@ -13,8 +15,7 @@ def write(graph: bytes, path: Path) -> None:
     Nodes that the conversion adds are named by a counter of the whole process: they are named anew. OpenVINO notes how
     the file was made at its end; that part is cut off: it holds the path of a temporary file.
     """
-    import openvino  # noqa: PLC0415 - the converter's environment alone has it
-
+    openvino: Any = importlib.import_module("openvino")  # the converter's environment alone has it
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "graph.onnx"
         source.write_bytes(graph)
