@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline import case, key, manifest, plan, record
+from pipeline import case, checks, key, manifest, plan, record
+from pipeline.check_record import refusal
 from pipeline.drive import NOT_STARTED, Pending
 from pipeline.record import DRIVER_FAILURES
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.case import Case, Resolved
+    from pipeline.check_record import Check
     from pipeline.key import Keys
     from pipeline.manifest import ModelRow
     from pipeline.plan import Plan
@@ -57,8 +59,9 @@ class Agenda:
         rows: the models of the plan, in the order they are driven.
         cases: key -> case, in the order they are driven.
         found: key -> the attempts recorded before.
-        pending: model -> its cases that are to be driven, in their order.
+        unrecorded: model -> its cases that lack their record, in their order.
         keys: what made the keys.
+        checks: model -> its check, of those that were checked.
     """
 
     request: Request
@@ -67,8 +70,24 @@ class Agenda:
     rows: tuple[ModelRow, ...]
     cases: dict[str, Resolved]
     found: dict[str, list[Record]]
-    pending: dict[str, list[Pending]]
+    unrecorded: dict[str, list[Pending]]
     keys: Keys
+    checks: dict[str, Check]
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Model -> why its check forbids to drive it."""
+        return {name: why for name, check in self.checks.items() if (why := refusal(check)) is not None}
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """The models of the plan that still need their check."""
+        return checks.unchecked(self.rows, self.checks)
+
+    @property
+    def pending(self) -> dict[str, list[Pending]]:
+        """Model -> its cases that are to be driven, in their order: a refused model has none."""
+        return {name: cases for name, cases in self.unrecorded.items() if name not in self.refused}
 
     @property
     def driven(self) -> tuple[Case, ...]:
@@ -83,7 +102,7 @@ class Agenda:
     @property
     def settled(self) -> int:
         """How many cases have their record and are not to be driven again."""
-        return len(self.cases) - self.new
+        return len(self.cases) - sum(len(cases) for cases in self.unrecorded.values())
 
     def failures(self, model: str) -> int:
         """How often this model's driver failed in cases that are settled and not to be driven again."""
@@ -97,7 +116,7 @@ class Agenda:
 
 
 def survey(request: Request, records: Path) -> Agenda:
-    """Read plan, manifest, circuits and records, and find what is to be driven.
+    """Read plan, manifest, circuits, records and checks, and find what is to be driven.
 
     Raises:
         InputError: any of them is wrong.
@@ -108,11 +127,12 @@ def survey(request: Request, records: Path) -> Agenda:
     resolver, keys = case.Resolver(rows, wanted.limits), key.Keys()
     resolved = {keys.of(one): one for one in map(resolver.resolve, cases)}
     found = record.find(records, resolved)
-    pending: dict[str, list[Pending]] = {}
+    unrecorded: dict[str, list[Pending]] = {}
     for name, one in resolved.items():
         attempts = found.get(name, [])
         if request.again or not any(record.settled(attempt) for attempt in attempts):
             attempt = attempts[-1]["attempt"] + 1 if attempts else 1
-            pending.setdefault(one.case.model, []).append(Pending(one, name, attempt))
+            unrecorded.setdefault(one.case.model, []).append(Pending(one, name, attempt))
     driven = tuple(manifest.find(rows, name) for name in dict.fromkeys(one.model for one in cases))
-    return Agenda(request, wanted, rows, driven, resolved, found, pending, keys)
+    known = checks.found(request.results, rows)
+    return Agenda(request, wanted, rows, driven, resolved, found, unrecorded, keys, known)

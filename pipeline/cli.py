@@ -209,6 +209,40 @@ def measure(
         print(f"timing: {work.run(rows, chosen, results or agenda.RESULTS, names=names)}")
 
 
+@main.command()
+@options.executor
+@click.argument("names", nargs=-1, metavar="[MODEL]...")
+@options.results
+@options.weights
+def check(executor: str, names: tuple[str, ...], results: Path | None, weights: Path | None) -> None:
+    """Check that saved files do in their own runtime what their rows say; `evaluate` does so before it drives.
+
+    Parity with the network before its conversion, the same commands for the same frames, the precision and device that
+    really ran. Models that were checked and have not changed are left out, unless named.
+
+    \b
+    Examples:
+      hotlap check
+      hotlap check qat-openvino
+    """  # noqa: D301
+    from pipeline import agenda, checks, executors, manifest
+
+    rows, folder = manifest.load(weights or manifest.MANIFEST), results or agenda.RESULTS
+    wanted = tuple(manifest.find(rows, name).name for name in names) or checks.unchecked(
+        rows, checks.found(folder, rows)
+    )
+    if not wanted:
+        print("every model is checked; name models to check them again")
+        return
+    chosen, sentence = executors.choose(executor)
+    print(sentence, flush=True)
+    with chosen:
+        found = checks.run(rows, chosen, folder, names=wanted)
+    refused = [name for name in wanted if name in found and found[name]["refused"]]
+    if refused:
+        raise InputError(f"refused: {', '.join(refused)}; the reasons are above")
+
+
 main.add_command(making.train)
 main.add_command(making.optimize)
 

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from envs.errors import HarnessError, HotlapError, InputError, InvalidRunError
-from pipeline import executors, measure, provenance, published, record, table, timing
+from pipeline import check_record, checks, executors, measure, provenance, published, record, table, timing
 from pipeline.agenda import survey
 from pipeline.crew import Crew
 from pipeline.drive import ModelRun
@@ -49,7 +49,7 @@ def evaluate(request: Request, display: Display) -> Path:
             f"plan {request.plan}: {len(agenda.cases)} cases of {len(agenda.rows)} models, "
             f"{agenda.settled} done, {agenda.new} to drive"
         )
-        refused = _drive_and_measure(agenda, ledger)
+        agenda, refused = _check_drive_and_measure(agenda, ledger)
         run = dataclasses.replace(_local_run(agenda, records), not_run=ledger.left_out)
         return _report(run, request.results, display, changed(agenda, ledger.kept), refused)
 
@@ -65,7 +65,8 @@ def tabulate(request: Request, display: Display, *, of_published: bool = False) 
     agenda = survey(request, records)
     if of_published:
         found = published.read(published.folder_of(request.results))
-        run = _run(agenda, published.select(found.records, agenda.driven, agenda.rows), found.timing)
+        chosen = check_record.select(found.checks, agenda.rows)
+        run = _run(agenda, published.select(found.records, agenda.driven, agenda.rows), found.timing, chosen)
     else:
         run = _local_run(agenda, records)
     display.say(f"plan {request.plan}: {len(run.records)} of {len(run.cases)} cases are recorded")
@@ -73,7 +74,7 @@ def tabulate(request: Request, display: Display, *, of_published: bool = False) 
 
 
 def publish(request: Request, display: Display) -> tuple[Path, ...]:
-    """Compile the records of the plan, and this host's timing, into the files that go into git.
+    """Compile the records of the plan, its checks and this host's timing into the files that go into git.
 
     Raises:
         InputError: something the user gave is wrong, or a case has no record yet.
@@ -86,27 +87,35 @@ def publish(request: Request, display: Display) -> tuple[Path, ...]:
             "run `hotlap evaluate` first"
         )
     run = _local_run(agenda, records)
-    written = published.write(published.folder_of(request.results), run.records, timing.choose(request.results))
+    written = published.write(
+        published.folder_of(request.results), run.records, timing.choose(request.results), run.checks.values()
+    )
+    table.draw(request.results, run)
     for path in written:
         display.say(f"published: {path}")
     return written
 
 
-def _drive_and_measure(agenda: Agenda, ledger: Ledger) -> list[InputError]:
-    """Drive and measure what is missing; starts no executor if nothing is. Returns why runtimes refused models.
+def _check_drive_and_measure(agenda: Agenda, ledger: Ledger) -> tuple[Agenda, list[InputError]]:
+    """Check, drive and measure what is missing; starts no executor if nothing is.
+
+    Returns:
+        The agenda with all checks, and why runtimes refused models that have none.
 
     Raises:
         StoppedError: the user stopped the run.
     """
     request, display = agenda.request, ledger.display
     unmeasured = timing.unmeasured(request.results, agenda.rows) if request.measure else ()
-    if not agenda.new and not unmeasured:
-        return []
-    refused: list[InputError] = []
+    if not agenda.new and not agenda.unchecked and not unmeasured:
+        return agenda, []
+    unloaded: list[InputError] = []
     try:
         with _executor(request.executor, display) as executor:
+            agenda = _check(agenda, executor, display)
             if agenda.new:
-                refused = _drive(agenda, ledger, executor)
+                unloaded = _drive(agenda, ledger, executor)
+            unmeasured = tuple(name for name in unmeasured if name not in agenda.refused)
             if unmeasured:
                 display.say(f"measuring {', '.join(unmeasured)}: let nothing else run meanwhile")
                 measure.run(agenda.manifest, executor, request.results, names=unmeasured, say=display.say)
@@ -115,7 +124,16 @@ def _drive_and_measure(agenda: Agenda, ledger: Ledger) -> list[InputError]:
         raise StoppedError(
             f"stopped; {done} of {len(agenda.cases)} cases are recorded; run the same command to go on"
         ) from None
-    return refused
+    return agenda, unloaded
+
+
+def _check(agenda: Agenda, executor: Executor, display: Display) -> Agenda:
+    """The agenda with the checks that were missing."""
+    if not agenda.unchecked:
+        return agenda
+    display.say(f"checking {', '.join(agenda.unchecked)}")
+    known = checks.run(agenda.manifest, executor, agenda.request.results, names=agenda.unchecked, say=display.say)
+    return dataclasses.replace(agenda, checks=known)
 
 
 def _drive(agenda: Agenda, ledger: Ledger, executor: Executor) -> list[InputError]:
@@ -157,12 +175,18 @@ def _executor(name: str, display: Display) -> Iterator[Executor]:
 def _local_run(agenda: Agenda, records: Path) -> table.Run:
     """The plan's cases with what was driven and measured here."""
     latest = (record.latest(attempts) for attempts in record.find(records, agenda.cases).values())
-    return _run(agenda, tuple(latest), timing.choose(agenda.request.results))
+    return _run(agenda, tuple(latest), timing.choose(agenda.request.results), agenda.checks)
 
 
-def _run(agenda: Agenda, records: tuple[record.Record, ...], measured: timing.TimingRecord | None) -> table.Run:
+def _run(
+    agenda: Agenda,
+    records: tuple[record.Record, ...],
+    measured: timing.TimingRecord | None,
+    known: dict[str, check_record.Check],
+) -> table.Run:
     """What the table is made from."""
-    return table.Run(plan=agenda.request.plan, rows=agenda.rows, cases=agenda.driven, records=records, timing=measured)
+    of_plan = {row.name: known[row.name] for row in agenda.rows if row.name in known}
+    return table.Run(agenda.request.plan, agenda.rows, agenda.driven, records, measured, checks=of_plan)
 
 
 def _report(
@@ -189,9 +213,16 @@ def _report(
         raise InvalidRunError(f"the run is invalid: {'; '.join(wrong)}")
     if run.not_run:
         raise HarnessError(f"not run, all else is done: {', '.join(sorted(run.not_run))}; the reasons are above")
-    missing = len(run.cases) - len(run.records)
+    missing = len(run.cases) - len(run.records) - _of_refused(run)
     display.say("every calibrator behaved as it must" if not missing else f"{missing} cases are not driven yet")
     return page
+
+
+def _of_refused(run: table.Run) -> int:
+    """How many cases have no record because their model is refused."""
+    refused = {name for name, check in run.checks.items() if check["refused"]}
+    recorded = sum(one["case"]["model"] in refused for one in run.records)
+    return sum(one.model in refused for one in run.cases) - recorded
 
 
 def brief(run: table.Run) -> list[str]:
@@ -202,6 +233,7 @@ def brief(run: table.Run) -> list[str]:
         asked = sum(one.model == row.name for one in run.cases)
         tally = driving.counts(own)
         speed, deviation = METRICS["average_speed"].of(own).value, METRICS["deviation_mae"].of(own).value
+        refused = check_record.refusal(run.checks.get(row.name))
         ends = [*tally.failures, ("harness_error", tally.harness_errors), ("not driven", asked - len(own))]
         lines.append(
             (
@@ -209,7 +241,7 @@ def brief(run: table.Run) -> list[str]:
                 f"{tally.completed}/{asked}",
                 "-" if speed is None else f"{speed:.2f}",
                 "-" if deviation is None else f"{deviation:.3f}",
-                ", ".join(f"{count} {name}" for name, count in ends if count),
+                f"refused ({refused})" if refused else ", ".join(f"{count} {name}" for name, count in ends if count),
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(5)]

@@ -1,7 +1,8 @@
 """Published results: the records of one plan in one sorted file for git, and one host's timing beside it.
 
-`results/published/records.jsonl` holds one record a line, `results/published/timing.json` a timing record. From these
-two and the manifest the page rebuilds on any laptop. They never satisfy a local run: that reads `results/records/`.
+`results/published/records.jsonl` holds one record a line, `timing.json` beside it a timing record, `checks.json` the
+models' checks. From these and the manifest the page rebuilds on any laptop. They never satisfy a local run: that reads
+`results/records/`.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from envs import circuit as circuits
 from envs.errors import InputError
+from pipeline import check_record, shape, timing
 from pipeline import record as records_on_disk
-from pipeline import shape, timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pipeline.case import Case
+    from pipeline.check_record import Check
     from pipeline.manifest import ModelRow
     from pipeline.record import Record
     from pipeline.timing import TimingRecord
 
-RECORDS, TIMING = "records.jsonl", "timing.json"
+RECORDS, TIMING, CHECKS = "records.jsonl", "timing.json", "checks.json"
 
 DECIMALS = {"offset": 6, "speed": 3, "heading_error": 5}
 """Digits kept of the driven path: micrometres of offset, which no figure shows; fewer of what only plots need."""
@@ -35,10 +37,12 @@ class Published(NamedTuple):
     Attributes:
         records: one per case, sorted by model and case.
         timing: one host's, or None.
+        checks: model -> its check.
     """
 
     records: tuple[Record, ...]
     timing: TimingRecord | None
+    checks: dict[str, Check]
 
 
 def folder_of(results: Path) -> Path:
@@ -46,15 +50,18 @@ def folder_of(results: Path) -> Path:
     return results / "published"
 
 
-def write(folder: Path, records: Iterable[Record], measured: TimingRecord | None) -> tuple[Path, ...]:
-    """Compile records and timing into `folder`, in place of what was published before; returns the files.
+def write(
+    folder: Path, records: Iterable[Record], measured: TimingRecord | None, checks: Iterable[Check] = ()
+) -> tuple[Path, ...]:
+    """Compile records, checks and timing into `folder`, in place of what was published before; returns the files.
 
-    The same records give the same bytes, in whatever order they come. Without timing, an older one is left alone.
+    The same records give the same bytes, in whatever order they come. Without timing or checks, older ones are left.
 
     Args:
         folder: ``results/published``.
         records: at most one per case, the attempt that counts.
         measured: one host's timing.
+        checks: one per model.
 
     Raises:
         InputError: the folder cannot be written.
@@ -65,7 +72,11 @@ def write(folder: Path, records: Iterable[Record], measured: TimingRecord | None
     records_on_disk.write_whole(written[0], "".join(lines).encode(), replace=True)
     if measured is not None:
         written.append(folder / TIMING)
-        records_on_disk.write_whole(written[1], timing.encoded(measured), replace=True)
+        records_on_disk.write_whole(written[-1], timing.encoded(measured), replace=True)
+    known = tuple(checks)
+    if known:
+        written.append(folder / CHECKS)
+        check_record.write_all(written[-1], known)
     return tuple(written)
 
 
@@ -82,8 +93,12 @@ def read(folder: Path) -> Published:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"{path}: published results cannot be read: {why}; restore the file with git") from error
     found = tuple(_record(path, number, line) for number, line in enumerate(lines, 1))
-    measured = folder / TIMING
-    return Published(found, timing.read(measured) if measured.is_file() else None)
+    measured, checks = folder / TIMING, folder / CHECKS
+    return Published(
+        found,
+        timing.read(measured) if measured.is_file() else None,
+        check_record.read_all(checks) if checks.is_file() else {},
+    )
 
 
 def select(records: Iterable[Record], cases: Sequence[Case], rows: Iterable[ModelRow]) -> tuple[Record, ...]:

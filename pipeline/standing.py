@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.markdown import bold, escape
@@ -66,6 +66,7 @@ class Standing:
         timing: Its entry in the host's timing record; empty where it was not measured.
         untimed: Why it has no timing; None where it has.
         not_run: Why it could not be run just now; None where it could.
+        check: Its check before driving; empty where there is none that holds today.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Standing:
     timing: Mapping[str, Any]
     untimed: str | None
     not_run: str | None = None
+    check: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def counts(self) -> Counts:
@@ -100,12 +102,26 @@ class Standing:
         row = METRICS[metric]
         if row.reads == "timing" and self.untimed is not None:
             return missing(self.untimed)
-        source = {"records": self.records, "shared records": self.shared, "model": self.facts, "timing": self.timing}
+        source = {
+            "records": self.records,
+            "shared records": self.shared,
+            "model": self.facts,
+            "timing": self.timing,
+            "check": self.check,
+        }
         return row.of(source[row.reads])
+
+    @property
+    def claims(self) -> Mapping[str, Any]:
+        """What the runtime said of itself after loading, when it was checked or else when it was measured."""
+        found: Mapping[str, Any] = self.check.get("claims") or self.timing.get("claims") or {}
+        return found
 
     def completions_text(self) -> str:
         """Completions as n/N, with what is missing from N."""
         tally = self.counts
+        if self.check.get("refused"):
+            return f"refused ({escape('; '.join(self.check['refused']))})"
         if self.not_run is not None and not self.records:
             return f"not run ({escape(self.not_run)})"
         text = f"{tally.completed}/{tally.counted}" if tally.counted else "none driven"
@@ -126,7 +142,9 @@ def standings(
     records: Sequence[Record],
     asked: Mapping[str, int],
     timing: Mapping[str, Any] | None,
+    *,
     not_run: Mapping[str, str] | None = None,
+    checks: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[Standing, ...]:
     """The standing of each row, best first: by completions, then by deviation, then by name.
 
@@ -138,6 +156,7 @@ def standings(
         asked: Model's name -> how many cases were asked of it.
         timing: One host's timing record.
         not_run: Model -> why it could not be run just now.
+        checks: Model -> its check.
     """
     by_model: dict[str, tuple[Record, ...]] = {
         row["name"]: tuple(sorted((record for record in records if model_name(record) == row["name"]), key=cell))
@@ -155,6 +174,7 @@ def standings(
             timing=_entry(row, timing),
             untimed=untimed(row, timing),
             not_run=(not_run or {}).get(row["name"]),
+            check=(checks or {}).get(row["name"], {}),
         )
         for row in rows
     ]

@@ -38,7 +38,7 @@ class Blocks:
         warmup: frames before the first block that are not counted.
     """
 
-    turns: int = 10
+    turns: int = 6
     frames: int = 500
     warmup: int = 50
 

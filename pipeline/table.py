@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline import behaviour, surroundings
+from pipeline import artifacts, behaviour, surroundings
 from pipeline.markdown import bold, escape, table
 from pipeline.metrics import METRICS
 from pipeline.metrics.calibration import invalid as wrong_calibrators
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.case import Case
+    from pipeline.check_record import Check
     from pipeline.manifest import ModelRow
     from pipeline.record import Record
     from pipeline.standing import Standing
 
 NAME = "README.md"
+PLOT = "pareto.svg"
+"""The plot that the page shows, in the same folder."""
 
 STUDY = ("average_speed", "deviation_mae", "iteration_frequency", "mean_inference", "real_time_factor")
 """The columns of the study that this work follows, in its order."""
@@ -52,6 +55,11 @@ ABOUT = (
     "written by `hotlap table` from the records and is not edited by hand."
 )
 
+PLOT_NOTE = (
+    "Left and down is better. The area of a mark is the artifact's size; a circle completed all its cases, a triangle "
+    "some, a cross at the upper edge none. The table above has the same figures."
+)
+
 METHOD = (
     "Each model was measured by itself, batch 1, after warm-up, pinned to one core, in blocks that took turns with the "
     "FP32 eager baseline's. Inference is the driver's own time, pre-processing included, as it claims; the frequency "
@@ -70,6 +78,7 @@ class Run:
         records: At most one per case, the attempt that counts (`pipeline.record.latest`), in any order.
         timing: One host's timing record (`pipeline.timing.choose`), or None.
         not_run: Model -> why it could not be run just now.
+        checks: Model -> its check (`pipeline.checks`).
     """
 
     plan: str
@@ -78,6 +87,7 @@ class Run:
     records: tuple[Record, ...]
     timing: Mapping[str, Any] | None = None
     not_run: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
 
     def ranked(self) -> tuple[Standing, ...]:
         """The standings of the compared models, best first."""
@@ -90,28 +100,47 @@ class Run:
     def _standings(self, *, calibrator: bool) -> tuple[Standing, ...]:
         rows = [row.to_dict() for row in self.rows if row.calibrator is calibrator]
         asked = Counter(case.model for case in self.cases)
-        return standings(rows, self.records, asked, self.timing, self.not_run)
+        return standings(rows, self.records, asked, self.timing, not_run=self.not_run, checks=self.checks)
+
+
+def draw(results_dir: Path, run: Run) -> Path | None:
+    """Write the plot of latency against deviation beside the page; returns its path, None where nothing was timed.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    from pipeline import pareto  # noqa: PLC0415 - a plotting library takes a second to load
+
+    picture = pareto.picture(run.ranked())
+    if picture is None:
+        return None
+    path = results_dir / PLOT
+    write_whole(path, picture, replace=True)
+    return path
 
 
 def write(results_dir: Path, run: Run) -> Path:
-    """Write the page in `results_dir`, whole or not at all, and return its path.
+    """Write the page and its plot in `results_dir`, each whole or not at all, and return the page's path.
 
     Raises:
         InputError: the folder cannot be written.
     """
     path = results_dir / NAME
-    write_whole(path, page(run).encode(), replace=True)
+    drawn = draw(results_dir, run)
+    write_whole(path, page(run, plot=drawn is not None).encode(), replace=True)
     return path
 
 
-def page(run: Run) -> str:
-    """The whole page as Markdown."""
+def page(run: Run, *, plot: bool = False) -> str:
+    """The whole page as Markdown; `plot` says whether the plot lies beside it."""
     ranked, calibrators = run.ranked(), run.calibrators()
     parts = ["# Results", ABOUT, *(f"> {bold('This run is invalid:')} {escape(line)}" for line in invalid(run))]
     if ranked:
         parts += [_main_table(ranked), _main_note(run)]
+        parts += [f"![Inference time against position deviation of each model]({PLOT})", PLOT_NOTE] if plot else []
     parts += [
         behaviour.section(ranked, calibrators, invalid(run)),
+        artifacts.section(ranked),
         "## Timing",
         *_timing(run, ranked, calibrators),
         "## Environment",
@@ -152,9 +181,12 @@ def _main_table(ranked: Sequence[Standing]) -> str:
     """Behaviour and timing joined: the one table to read."""
     columns = {
         "model": [escape(standing.name) for standing in ranked],
+        "strategy": [escape(str(standing.facts.get("strategy") or "none: the baseline")) for standing in ranked],
+        "runtime": [artifacts.runtime(standing) for standing in ranked],
         METRICS["completions"].title: [standing.completions_text() for standing in ranked],
         "95 % interval": [standing.interval_text() for standing in ranked],
         **{METRICS[metric].heading: column(ranked, metric) for metric in STUDY},
+        METRICS["ratio_to_baseline"].heading: column(ranked, "ratio_to_baseline"),
         **{METRICS[metric].heading: column(ranked, metric) for metric in ("artifact_size", "offline_mse")},
     }
     mean = METRICS["mean_inference"].heading
@@ -162,7 +194,7 @@ def _main_table(ranked: Sequence[Standing]) -> str:
         f"{text} (noisy)" if standing.timing.get("noisy") and standing.untimed is None else text
         for standing, text in zip(ranked, columns[mean], strict=True)
     ]
-    return table(list(columns), list(zip(*columns.values(), strict=True)))
+    return table(list(columns), list(zip(*columns.values(), strict=True)), left=3)
 
 
 def _main_note(run: Run) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 ROOT = manifest.ROOT
-COMMANDS = ("circuits", "drive", "evaluate", "measure", "models", "optimize", "publish", "table", "train")
+COMMANDS = ("check", "circuits", "drive", "evaluate", "measure", "models", "optimize", "publish", "table", "train")
 
 
 def hotlap(*words: str) -> Result:

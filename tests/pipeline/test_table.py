@@ -50,6 +50,8 @@ def test_the_first_table_has_the_columns_of_the_study(tmp_path: Path) -> None:
     page = table.write(tmp_path, run(timed=True)).read_text()
     assert [part.strip() for part in first_table(page).splitlines()[0].strip("|").split("|")] == [
         "model",
+        "strategy",
+        "runtime",
         "completed",
         "95 % interval",
         "average speed (m/s)",
@@ -57,6 +59,7 @@ def test_the_first_table_has_the_columns_of_the_study(tmp_path: Path) -> None:
         "brain iteration frequency RT (Hz)",
         "mean inference time (s)",
         "real time factor",
+        "inference time / FP32 eager",
         "size (MB)",
         "offline MSE",
     ]
@@ -282,3 +285,20 @@ def test_a_garbled_line_is_named(tmp_path: Path, harm: Any) -> None:
 def test_nothing_published_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         published.read(tmp_path)
+
+
+def test_a_refused_model_keeps_its_row_with_the_reason() -> None:
+    made_run = dataclasses.replace(run(), checks={"good": {"refused": ["parity: 0.3 | too far"], "claims": {}}})  # type: ignore[dict-item]
+    assert cells(table.page(made_run), "good")["completed"] == "refused (parity: 0.3 \\"
+
+
+def test_the_plot_lies_beside_the_page_where_something_was_timed(tmp_path: Path) -> None:
+    assert f"]({table.PLOT})" in table.write(tmp_path, run(timed=True)).read_text()
+    assert (tmp_path / table.PLOT).read_bytes().startswith(b"<?xml")
+    assert table.PLOT not in table.write(tmp_path / "untimed", run()).read_text()
+
+
+def test_models_stand_beside_the_baseline_case_by_case() -> None:
+    page = table.page(run())
+    assert "### Against the baseline, case by case" in page
+    assert "Baseline: " in page
