@@ -8,6 +8,7 @@ import pytest
 from envs.errors import HarnessError, InputError
 from pipeline import measure, noise, timing
 from pipeline.executors.base import DriverEnd, Session, SessionEnd
+from pipeline.metrics.timing import BEYOND
 from pipeline.stopwatch import Blocks
 from tests.pipeline import sessions
 from tests.pipeline.made import SHA, calibrator, row
@@ -218,7 +219,7 @@ def test_a_world_that_breaks_is_the_harness_and_keeps_what_was_measured(tmp_path
 
 
 def test_by_default_the_99th_percentile_has_samples_beyond_it() -> None:
-    assert Blocks().turns * Blocks().frames == 5000
+    assert 0.01 * Blocks().turns * Blocks().frames >= BEYOND
 
 
 def test_bad_words_are_refused_before_anything_is_started(tmp_path: Path) -> None:
