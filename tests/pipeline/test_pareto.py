@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from pipeline import pareto
 from pipeline.standing import standings
 from tests.pipeline import made
@@ -48,6 +50,27 @@ def test_there_is_no_picture_of_nothing() -> None:
     assert pareto.picture(()) is None
 
 
-def test_names_do_not_lie_on_each_other() -> None:
-    places = pareto._label_places([(1.0, 0.02)] * 5 + [(2.0, 0.03)])
-    assert len(set(places)) == 6
+def test_names_lie_on_no_other_name_or_mark_and_in_the_room() -> None:
+    centres = [(300.0 + 3.0 * number, 200.0) for number in range(12)] + [(595.0, 395.0), (2.0, 2.0)]
+    room = pareto.Box(0.0, 0.0, 600.0, 400.0)
+    boxes = pareto.label_places(centres, [6.0] * 14, [f"a_long_name_{number}" for number in range(14)], room)
+    marks = [pareto.Box(x - 6.0, y - 6.0, 12.0, 12.0) for x, y in centres]
+    for number, box in enumerate(boxes):
+        assert box.overlap(room) == pytest.approx(box.width * box.height)
+        assert all(box.overlap(other) < 1e-5 for other in (*boxes[:number], *marks))
+
+
+def test_a_name_alone_is_beside_its_mark() -> None:
+    (box,) = pareto.label_places([(100.0, 100.0)], [5.0], ["net"], pareto.Box(0.0, 0.0, 600.0, 400.0))
+    assert box.x == pytest.approx(107.0)
+    assert box.y + box.height / 2.0 == pytest.approx(100.0)
+
+
+def test_where_there_is_no_room_names_are_written_all_the_same() -> None:
+    boxes = pareto.label_places([(5.0, 5.0)] * 3, [5.0] * 3, ["a_name"] * 3, pareto.Box(0.0, 0.0, 10.0, 10.0))
+    assert len(boxes) == 3
+
+
+def test_boxes_overlap_known_answer() -> None:
+    assert pareto.Box(0.0, 0.0, 2.0, 2.0).overlap(pareto.Box(1.0, 1.0, 5.0, 5.0)) == 1.0
+    assert pareto.Box(0.0, 0.0, 2.0, 2.0).overlap(pareto.Box(2.0, 0.0, 5.0, 5.0)) == 0.0
