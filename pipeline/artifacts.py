@@ -45,8 +45,13 @@ PAIRS = (
 )
 
 
-def section(ranked: Sequence[Standing]) -> str:
-    """The whole section; empty without models."""
+def section(ranked: Sequence[Standing], baseline: str | None) -> str:
+    """The whole section; empty without models.
+
+    Args:
+        ranked: The compared models, best first.
+        baseline: The one that all are compared with, case by case; None where the manifest has none.
+    """
     if not ranked:
         return ""
     columns = {
@@ -56,7 +61,7 @@ def section(ranked: Sequence[Standing]) -> str:
         **{METRICS[metric].heading: column(ranked, metric) for metric in OFFLINE},
     }
     parts = ["## Artifacts", ABOUT, table(list(columns), list(zip(*columns.values(), strict=True)), left=3)]
-    compared = _pairs(ranked)
+    compared = _pairs(ranked, baseline)
     if compared:
         parts += ["### Against the baseline, case by case", PAIRS, compared]
     return "\n\n".join(parts)
@@ -74,10 +79,10 @@ def runtime(standing: Standing) -> str:
     return escape(" ".join(str(word) for word in words if word))
 
 
-def _pairs(ranked: Sequence[Standing]) -> str:
+def _pairs(ranked: Sequence[Standing], baseline: str | None) -> str:
     """Each model beside the baseline; empty where the baseline did not drive."""
-    base = next((standing for standing in ranked if not standing.facts.get("strategy") and standing.records), None)
-    if base is None or len(ranked) < 2:
+    base = next((standing for standing in ranked if standing.name == baseline and standing.records), None)
+    if base is None:
         return ""
     rows = []
     for standing in ranked:

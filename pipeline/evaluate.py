@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from envs.errors import HarnessError, HotlapError, InputError, InvalidRunError
 from pipeline import check_record, checks, executors, measure, provenance, published, record, table, timing
 from pipeline.agenda import survey
+from pipeline.baseline import baseline
 from pipeline.crew import Crew
 from pipeline.drive import ModelRun
 from pipeline.ledger import Ledger, changed, traces_of
@@ -186,7 +187,16 @@ def _run(
 ) -> table.Run:
     """What the table is made from."""
     of_plan = {row.name: known[row.name] for row in agenda.rows if row.name in known}
-    return table.Run(agenda.request.plan, agenda.rows, agenda.driven, records, measured, checks=of_plan)
+    base = baseline(agenda.manifest)
+    return table.Run(
+        agenda.request.plan,
+        agenda.rows,
+        agenda.driven,
+        records,
+        measured,
+        checks=of_plan,
+        baseline=None if base is None else base.name,
+    )
 
 
 def _report(

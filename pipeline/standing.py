@@ -158,8 +158,11 @@ def standings(
         not_run: Model -> why it could not be run just now.
         checks: Model -> its check.
     """
+    # What a refused model drove before it was refused is not shown: nobody knows what drove there.
+    refused = {name for name, check in (checks or {}).items() if check["refused"]}
+    allowed = [record for record in records if model_name(record) not in refused]
     by_model: dict[str, tuple[Record, ...]] = {
-        row["name"]: tuple(sorted((record for record in records if model_name(record) == row["name"]), key=cell))
+        row["name"]: tuple(sorted((record for record in allowed if model_name(record) == row["name"]), key=cell))
         for row in rows
     }
     # A model that completed nothing has no lap to compare and must not empty the common ground of the others.

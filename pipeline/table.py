@@ -79,6 +79,7 @@ class Run:
         timing: One host's timing record (`pipeline.timing.choose`), or None.
         not_run: Model -> why it could not be run just now.
         checks: Model -> its check (`pipeline.checks`).
+        baseline: The manifest's baseline, whether or not the plan asks for it; None where there is none.
     """
 
     plan: str
@@ -88,6 +89,7 @@ class Run:
     timing: Mapping[str, Any] | None = None
     not_run: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
+    baseline: str | None = None
 
     def ranked(self) -> tuple[Standing, ...]:
         """The standings of the compared models, best first."""
@@ -106,15 +108,18 @@ class Run:
 def draw(results_dir: Path, run: Run) -> Path | None:
     """Write the plot of latency against deviation beside the page; returns its path, None where nothing was timed.
 
+    An older plot of what is no longer timed goes.
+
     Raises:
         InputError: the folder cannot be written.
     """
     from pipeline import pareto  # noqa: PLC0415 - a plotting library takes a second to load
 
-    picture = pareto.picture(run.ranked())
+    picture, path = pareto.picture(run.ranked()), results_dir / PLOT
     if picture is None:
+        if path.is_file():
+            path.unlink()
         return None
-    path = results_dir / PLOT
     write_whole(path, picture, replace=True)
     return path
 
@@ -136,11 +141,11 @@ def page(run: Run, *, plot: bool = False) -> str:
     ranked, calibrators = run.ranked(), run.calibrators()
     parts = ["# Results", ABOUT, *(f"> {bold('This run is invalid:')} {escape(line)}" for line in invalid(run))]
     if ranked:
-        parts += [_main_table(ranked), _main_note(run)]
+        parts += [_main_table(ranked, run.baseline), _main_note(run)]
         parts += [f"![Inference time against position deviation of each model]({PLOT})", PLOT_NOTE] if plot else []
     parts += [
         behaviour.section(ranked, calibrators, invalid(run)),
-        artifacts.section(ranked),
+        artifacts.section(ranked, run.baseline),
         "## Timing",
         *_timing(run, ranked, calibrators),
         "## Environment",
@@ -177,11 +182,11 @@ def invalid(run: Run) -> tuple[str, ...]:
     return (*absent, *wrong, *broken)
 
 
-def _main_table(ranked: Sequence[Standing]) -> str:
+def _main_table(ranked: Sequence[Standing], baseline: str | None) -> str:
     """Behaviour and timing joined: the one table to read."""
     columns = {
         "model": [escape(standing.name) for standing in ranked],
-        "strategy": [escape(str(standing.facts.get("strategy") or "none: the baseline")) for standing in ranked],
+        "strategy": [_strategy(standing, baseline) for standing in ranked],
         "runtime": [artifacts.runtime(standing) for standing in ranked],
         METRICS["completions"].title: [standing.completions_text() for standing in ranked],
         "95 % interval": [standing.interval_text() for standing in ranked],
@@ -195,6 +200,12 @@ def _main_table(ranked: Sequence[Standing]) -> str:
         for standing, text in zip(ranked, columns[mean], strict=True)
     ]
     return table(list(columns), list(zip(*columns.values(), strict=True)), left=3)
+
+
+def _strategy(standing: Standing, baseline: str | None) -> str:
+    """What was done to the baseline to make the model, in the manifest's words."""
+    said = standing.facts.get("strategy") or ("none: the baseline" if standing.name == baseline else "-")
+    return escape(str(said))
 
 
 def _main_note(run: Run) -> str:

@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HEAVY = {"pybullet", "gymnasium", "cv2", "docker", "torch", "tensorflow", "onnxruntime", "openvino", "safetensors"}
 
-REBUILDS = ("metrics", "statistics", "standing", "behaviour", "surroundings", "table", "published", "timing", "noise")
+REBUILDS = (
+    *("metrics", "statistics", "standing", "behaviour", "surroundings", "table", "published", "timing", "noise"),
+    *("check_record", "artifacts", "pairs", "pareto", "baseline"),
+)
 
 
 @pytest.mark.parametrize("module", REBUILDS)

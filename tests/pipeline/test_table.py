@@ -11,7 +11,7 @@ from pipeline.markdown import escape
 from pipeline.metrics import METRICS, Value
 from pipeline.readme import first_table
 from pipeline.standing import FORMATS, figure
-from tests.pipeline.made import artifact, calibrator, case, entry, record, row, timing
+from tests.pipeline.made import artifact, calibrator, case, entry, record, row, summary, timing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -289,16 +289,63 @@ def test_nothing_published_is_one_line(tmp_path: Path) -> None:
 
 def test_a_refused_model_keeps_its_row_with_the_reason() -> None:
     made_run = dataclasses.replace(run(), checks={"good": {"refused": ["parity: 0.3 | too far"], "claims": {}}})  # type: ignore[dict-item]
-    assert cells(table.page(made_run), "good")["completed"] == "refused (parity: 0.3 \\| too far)"
+    page = table.page(made_run)
+    good = cells(page, "good")
+    assert good["completed"] == "refused (parity: 0.3 \\| too far)"
+    assert (good["95 % interval"], good["average speed (m/s)"]) == ("-", "- (no case driven)")
+    assert [line.split("|")[1].strip() for line in first_table(page).splitlines()[2:]] == ["fair", "poor", "good"]
 
 
 def test_the_plot_lies_beside_the_page_where_something_was_timed(tmp_path: Path) -> None:
     assert f"]({table.PLOT})" in table.write(tmp_path, run(timed=True)).read_text()
     assert (tmp_path / table.PLOT).read_bytes().startswith(b"<?xml")
     assert table.PLOT not in table.write(tmp_path, run()).read_text()
+    assert not (tmp_path / table.PLOT).exists(), "a plot of what is no longer timed"
 
 
 def test_models_stand_beside_the_baseline_case_by_case() -> None:
-    page = table.page(run())
-    assert "### Against the baseline, case by case" in page
-    assert "Baseline: " in page
+    page = table.page(dataclasses.replace(run(), baseline="good"))
+    paired = page[page.index("### Against the baseline, case by case") :]
+    assert "Baseline: good." in paired
+    poor = cells(paired, "poor")
+    assert [poor[name] for name in ("cases", "lost", "gained", "p", "deviation / baseline's")] == [
+        *("6", "2", "0", "0.500", "0.50")
+    ]
+    assert "good" not in [line.split("|")[1].strip() for line in first_table(paired).splitlines()]
+    assert "case by case" not in table.page(run()), "there is no baseline"
+    assert cells(page, "good")["strategy"] == "none: the baseline"
+    assert cells(page, "fair")["strategy"] == "-"
+
+
+def test_the_section_on_artifacts_has_what_is_known_and_says_why_the_rest_is_not(tmp_path: Path) -> None:
+    facts = {"parameters": 1000, "zeros": 300, "rounded_zeros": 20, "operations": 2_500_000, "mode": "torchscript"}
+    one = row("net", artifact=artifact(tmp_path), folder=tmp_path, precision="int8", **facts)
+    claims = {"runtime": "torch", "runtime_version": "2.13.0+cpu", "precision": "int8", "device": "cpu"}
+    check: Any = {"refused": [], "claims": {**claims, "provider": "onednn"}, "parity": 0.0051}
+    check |= {"baseline_distance": None, "baseline_distance_reason": "the manifest has no baseline"}
+    times = timing(net=entry(0.0005, mode="torchscript", inference={**summary(0.0005), "n": 500}))
+    page = table.page(table.Run("quick", (one,), (case("net"),), (record(case("net")),), times, checks={"net": check}))
+    found = cells(page[page.index("## Artifacts") :], "net")
+    assert found == {
+        "model": "net",
+        "runtime": "torch 2.13.0+cpu int8 cpu torchscript",
+        "kernels": "onednn",
+        "size (MB)": "1.015",
+        "parameters": "1,000",
+        "zeros (%)": "30.0",
+        "zeros by rounding (%)": "2.0",
+        "multiply-adds (M)": "2.50",
+        "offline MSE": "- (not in the manifest)",
+        "parity, max": "5.1e-03",
+        "distance to the baseline, RMS": "- (the manifest has no baseline)",
+        "peak memory (MB)": "200.0",
+        "inference p50 (s)": "0.000500",
+        "inference p95 (s)": "0.000550",
+        "inference p99 (s)": "- (500 samples are too few for p99)",
+        "inference time / FP32 eager": "0.50",
+    }
+
+
+def test_a_model_that_was_not_checked_says_what_was_asked_for() -> None:
+    found = cells(table.page(run()), "good")
+    assert found["runtime"] == "torch fp32 cpu (asked for)"
