@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,8 @@ def expand(wanted: Plan, rows: Sequence[ModelRow], only: Sequence[str] = ()) -> 
 
 def _ranked(wanted: Plan, rows: Sequence[ModelRow], only: Sequence[str]) -> list[ModelRow]:
     if wanted.models == (plan.ALL,):
-        ranked = [row for row in rows if not row.calibrator]
+        left_out = () if only else wanted.without
+        ranked = [row for row in rows if not (row.calibrator or any(fnmatchcase(row.name, one) for one in left_out))]
     else:
         known = [row.name for row in rows]
         for name in wanted.models:

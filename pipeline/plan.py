@@ -26,7 +26,7 @@ ALL = "*"
 """As the only entry of ``models``: every model of the manifest that is no calibrator."""
 
 SCOPE_KEYS = ("circuits", "directions", "conditions", "seeds")
-KEYS = ("models", *SCOPE_KEYS, "clock", "limits", "calibrators")
+KEYS = ("models", "without", *SCOPE_KEYS, "clock", "limits", "calibrators")
 LIMIT_KEYS = tuple(Limits.__dataclass_fields__)
 
 
@@ -55,6 +55,7 @@ class Plan:
         name: the plan file's name without its suffix.
         path: the plan file.
         models: names of models, or (`ALL`,).
+        without: of all models, those that are left out unless the user names them; patterns as of a shell's files.
         scope: what ranked models are driven over.
         calibrators: name -> what that calibrator is driven over.
         clock: how the world's time relates to the driver's.
@@ -68,6 +69,7 @@ class Plan:
     calibrators: Mapping[str, Scope]
     clock: str = "lockstep"
     limits: Limits = field(default_factory=Limits)
+    without: tuple[str, ...] = ()
 
 
 def names() -> tuple[str, ...]:
@@ -99,6 +101,7 @@ def load(name_or_path: str) -> Plan:
         calibrators=_calibrators(file, scope),
         clock=file.word(data.get("clock", "lockstep"), CLOCKS, at="the plan, clock"),
         limits=_limits(file),
+        without=_words(file, data, "without", None, at="the plan") if "without" in data else (),
     )
 
 

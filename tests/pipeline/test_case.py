@@ -33,6 +33,12 @@ def test_only_narrows_the_ranked_models_and_keeps_the_calibrators() -> None:
     assert {found.model for found in case.expand(PLAN, [NET, ZERO], ["zero"])} == {"zero"}
 
 
+def test_a_plan_leaves_models_out_unless_the_user_names_them() -> None:
+    without = replace(PLAN, without=("o*", "nothing-like-it"))
+    assert {found.model for found in case.expand(without, [NET, OTHER, ZERO])} == {"net", "zero"}
+    assert {found.model for found in case.expand(without, [NET, OTHER, ZERO], ["other"])} == {"other", "zero"}
+
+
 def test_a_model_that_is_not_there_is_answered_with_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'net'"):
         case.expand(replace(PLAN, models=("nett",)), [NET, ZERO])

@@ -115,7 +115,6 @@ class FakeExecutor:
             on_event({"event": "episode", "key": one["key"], "facts": facts})
         return SessionEnd(0, "", (DriverEnd(0, oom=False, log_tail=""),))
 
-
     def _checked(self, session: Session, on_event: Callable[[dict[str, Any]], None]) -> SessionEnd:
         """A check that finds nothing wrong."""
         row = session.drivers[0].model
