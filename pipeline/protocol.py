@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 MAX_BODY = 1 << 20  # of a message [bytes]
-MAX_HELLO = 4096
-"""The longest hello [bytes]: it is read before anything is known of the driver."""
+MAX_HELLO = 4096  # read before anything is known of the driver [bytes]
 MAX_TEXT = 200  # in a hello [characters]
 FRAME_SHAPE = (66, 200, 3)
 FRAME_BYTES = 66 * 200 * 3
@@ -38,8 +37,7 @@ _EPISODE = struct.Struct(">cI")
 _FRAME_HEAD = struct.Struct(">cIQH")
 _COMMAND = struct.Struct(">cQQff")
 _TIMEVAL = struct.Struct("@ll")
-COMMAND_BYTES = _COMMAND.size
-END_BODY = b"E"
+COMMAND_BYTES, END_BODY = _COMMAND.size, b"E"
 
 
 class ProtocolError(Exception):

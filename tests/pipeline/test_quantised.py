@@ -46,7 +46,7 @@ def test_fake_quantisation_takes_place_in_the_graph() -> None:
     found = calibrated()
     assert all(isinstance(module, FakeQuantize) for module in (*found.weights, *found.activations))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit, which has no successor that shows a graph
+        warnings.simplefilter("ignore")  # of torch.jit, which has no successor that shows a graph, and of its tracing
         graph = str(torch.jit.trace(found, to_input(frames(1))).inlined_graph)  # type: ignore[no-untyped-call]
     assert graph.count("fake_quantize_per_channel_affine") == 7
     assert graph.count("fake_quantize_per_tensor_affine") == 7
