@@ -259,7 +259,7 @@ def table(plan: str, models: tuple[str, ...], results: Path | None, weights: Pat
     \b
     Examples:
       hotlap table --plan full
-      hotlap table --published
+      hotlap table --plan compare --published
     """  # noqa: D301
     from pipeline import agenda, display
     from pipeline import evaluate as work

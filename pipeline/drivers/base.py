@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from envs.command import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from envs.command import Command
     from envs.true_state import TrueState
 
 
@@ -56,6 +58,11 @@ class Report:
     threads: int
     provider: str = "none"
     wants_state: bool = False
+
+
+def clamped(speed: float, steering: float) -> Command:
+    """A network's two outputs as a command in [-1, 1]; NaN goes through, for the judge to refuse."""
+    return Command(*(value if math.isnan(value) else min(1.0, max(-1.0, value)) for value in (speed, steering)))
 
 
 class Driver(Protocol):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -16,15 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from envs.command import Command
 from envs.errors import InputError
 from pipeline.drivers import artifact as files
-from pipeline.drivers.base import Options, Report
+from pipeline.drivers.base import Options, Report, clamped
 from pipeline.protocol import MAX_TEXT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from envs.command import Command
     from envs.true_state import TrueState
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -107,7 +106,7 @@ class Session:
         else:
             (self._answer,) = self._session.run(None, {"frame": self._frame})
         speed, steering = self._answer[0].tolist()
-        return Command(_clamped(speed), _clamped(steering))
+        return clamped(speed, steering)
 
 
 def load(artifact: Path | None, options: Options) -> Session:
@@ -221,7 +220,3 @@ def _precision(work: Counter[Kernel]) -> str:
     """What the convolutions run in, or the dense layers where there are none; joined by + where they differ."""
     bulk = [kernel for kernel in work if "Conv" in kernel.name or kernel.name == ENGINE] or list(work)
     return "+".join(sorted({kernel.precision for kernel in bulk})) or "none"
-
-
-def _clamped(value: float) -> float:
-    return value if -1.0 <= value <= 1.0 or math.isnan(value) else math.copysign(1.0, value)

@@ -7,14 +7,12 @@ output ``command``, float32 (1, 2), which is (speed, steering).
 from __future__ import annotations
 
 import importlib
-import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from envs.command import Command
 from envs.errors import InputError
 from pipeline.drivers import artifact as files
-from pipeline.drivers.base import Options, Report
+from pipeline.drivers.base import Options, Report, clamped
 from pipeline.protocol import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from envs.command import Command
     from envs.true_state import TrueState
 
 HINTS = {"fp32": "f32", "int8": "f32", "fp16": "f16", "bf16": "bf16"}
@@ -82,7 +81,7 @@ class Compiled:
         self._frame[:] = frame
         self._request.infer(share_outputs=True)
         speed, steering = self._answer.tolist()
-        return Command(_clamped(speed), _clamped(steering))
+        return clamped(speed, steering)
 
 
 def load(artifact: Path | None, options: Options) -> Compiled:
@@ -140,7 +139,3 @@ def _check_ends(path: Path, model: Any) -> None:
 def _lengths(shape: Any) -> list[int]:
     """Lengths of a shape, -1 where they are left open."""
     return [length.get_length() if length.is_static else -1 for length in shape]
-
-
-def _clamped(value: float) -> float:
-    return value if -1.0 <= value <= 1.0 or math.isnan(value) else math.copysign(1.0, value)

@@ -70,7 +70,7 @@ def do(job: Job) -> Done:
         fit.seed_everything(job.seed, threads=1)
         baseline: Any = networks.load(job.baseline)
         frames, calibration = workshop.parts(job.folder, job.size)
-        shop = workshop.Workshop(baseline, frames, calibration, job.seed, job.size.share, lambda _: None)
+        shop = workshop.Workshop(baseline, frames, calibration, job.seed, job.size.share)
         network = variant.make(shop)
         torch.use_deterministic_algorithms(mode=False)  # PyTorch's dynamic kernels have none
         kept = np.load(job.folder / "exam.npz")

@@ -74,7 +74,6 @@ class Workshop:
         calibration: frames of their own, to take ranges from.
         seed: of everything that is drawn.
         share: of the budgets' passes.
-        say: told the progress in words.
     """
 
     original: PilotNet
@@ -82,7 +81,6 @@ class Workshop:
     calibration: Dataset
     seed: int
     share: float
-    say: Callable[[str], None]
 
     @property
     def baseline(self) -> PilotNet:
@@ -124,8 +122,6 @@ class Workshop:
             optimiser.step()
             if after_step is not None:
                 after_step(step / steps)
-            if step * 4 // steps > (step - 1) * 4 // steps:
-                self.say(f"{budget.name} {step * 100 // steps} %, loss {loss.item():.4f}")
         network.eval()
 
 
